@@ -1,0 +1,130 @@
+/** Makes the agent's surroundings from the description: store, engines, peers. Only this file reads their secrets. */
+
+import { keyText, pemText } from '../config/pem.ts'
+import {
+  type AgentSpec,
+  agentUrl,
+  type GroupMember,
+  type GroupSpec,
+  membersOfAgent,
+  type Platform,
+  peersOfGroup,
+} from '../config/platform.ts'
+import { replicationOf, storeSettings } from '../config/settings.ts'
+import type { MemberName } from '../core/model.ts'
+import type { EngineAdapter, EngineEndpoint } from '../engines/contract.ts'
+import { createPostgresAdapter } from '../engines/postgres/adapter.ts'
+import { createPostgresObserver } from '../engines/postgres/observer.ts'
+import { createRedisAdapter } from '../engines/redis/adapter.ts'
+import type { Clock } from '../io/clock.ts'
+import type { Log } from '../io/log.ts'
+import { freshId } from '../io/random.ts'
+import type { Store } from '../store/contract.ts'
+import { openStore } from '../store/open.ts'
+import { PeerLink } from './peer-link.ts'
+
+export function storeOf(platform: Platform): Store {
+  return openStore(storeSettings(platform))
+}
+
+export function endpointOf(member: GroupMember): EngineEndpoint {
+  return { member: member.name, host: member.listen.host, port: member.listen.port }
+}
+
+export function adaptersOf(
+  platform: Platform,
+  agent: string,
+  shell: { readonly clock: Clock; readonly log: Log },
+): ReadonlyMap<MemberName, EngineAdapter> {
+  return new Map(
+    membersOfAgent(platform, agent).map(({ group, member }) => [member.name, adapterOf(group, member, shell)]),
+  )
+}
+
+function adapterOf(
+  group: GroupSpec,
+  member: GroupMember,
+  shell: { readonly clock: Clock; readonly log: Log },
+): EngineAdapter {
+  if (group.engine === 'redis') return redisOf(group, member, shell)
+  const { application, observer, tls } = group
+  if (group.failover === 'observe' && observer !== null) {
+    return createPostgresObserver({
+      member: member.name,
+      ...member.listen,
+      members: group.members.map(endpointOf),
+      user: observer.user,
+      password: observer.password.reveal(),
+      ...(tls === null ? {} : { ca: pemText(tls.caFile) }),
+      clock: shell.clock,
+    })
+  }
+  return createPostgresAdapter({
+    group: group.name,
+    member: member.name,
+    dataDir: member.dataDir,
+    host: member.listen.host,
+    port: member.listen.port,
+    members: group.members.map(endpointOf),
+    ...(group.version === null ? {} : { version: group.version }),
+    ...(group.binDir === null ? {} : { binDir: group.binDir }),
+    parameters: group.parameters,
+    secrets: {
+      superuser: group.secrets.superuser.reveal(),
+      replication: group.secrets.replication.reveal(),
+      // Without a declared application nobody knows this password, so nobody can use the role.
+      application: application?.password.reveal() ?? freshId(),
+    },
+    ...(application === null ? {} : { application: { user: application.user, database: application.database } }),
+    ...(tls === null ? {} : { tls: { cert: tls.certFile, key: tls.keyFile, ca: tls.caFile } }),
+    clock: shell.clock,
+    log: shell.log,
+  })
+}
+
+function redisOf(
+  group: GroupSpec,
+  member: GroupMember,
+  shell: { readonly clock: Clock; readonly log: Log },
+): EngineAdapter {
+  const { application, secrets, tls } = group
+  const replication = replicationOf(group)
+  return createRedisAdapter({
+    group: group.name,
+    member: member.name,
+    dataDir: member.dataDir,
+    host: member.listen.host,
+    port: member.listen.port,
+    members: group.members.map(endpointOf),
+    confirmations: replication.kind === 'quorum' ? replication.need : 0,
+    ...(group.version === null ? {} : { version: group.version }),
+    ...(group.binDir === null ? {} : { binDir: group.binDir }),
+    parameters: group.parameters,
+    secrets: {
+      superuser: secrets.superuser.reveal(),
+      replication: secrets.replication.reveal(),
+      application: application?.password.reveal() ?? freshId(),
+    },
+    ...(application === null ? {} : { application: { user: application.user } }),
+    ...(tls === null ? {} : { tls: { cert: tls.certFile, key: tls.keyFile, ca: tls.caFile } }),
+    clock: shell.clock,
+    log: shell.log,
+  })
+}
+
+/** One link per other agent that shares a group with this one. */
+export function peersOf(platform: Platform, agent: string, clock: Clock): ReadonlyMap<string, PeerLink> {
+  const groups = new Set(membersOfAgent(platform, agent).map(({ group }) => group))
+  const specs = new Map([...groups].flatMap((g) => peersOfGroup(platform, g, agent).map((spec) => [spec.name, spec])))
+  return new Map([...specs].map(([name, spec]) => [name, linkTo(spec, clock)]))
+}
+
+function linkTo(spec: AgentSpec, clock: Clock): PeerLink {
+  const ca = spec.tls === null ? null : pemText(spec.tls.caFile)
+  return new PeerLink({ agent: spec.name, url: agentUrl(spec), token: spec.token.reveal(), ca }, clock)
+}
+
+/** Certificate and key the agent's own door shows; null for plain HTTP. */
+export function doorTls(spec: AgentSpec): { readonly cert: string; readonly key: string } | null {
+  return spec.tls === null ? null : { cert: pemText(spec.tls.certFile), key: keyText(spec.tls.keyFile) }
+}

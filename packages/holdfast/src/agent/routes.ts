@@ -1,0 +1,145 @@
+/** Status for people and tools, from state; and what peers ask: reports from state, freeze and failsafe by the core. */
+import { createRequire } from 'node:module'
+import type { AgentStatus } from '@holdfast/client'
+import type { NodeSettings } from '../core/node.ts'
+import type { MemberSettings } from '../core/settings.ts'
+import { HoldfastError } from '../errors.ts'
+import type { Request, Route } from './door.ts'
+import type { EngineLane } from './engine-lane.ts'
+import type { GuardDesk } from './guard-desk.ts'
+import type { Mailbox } from './mailbox.ts'
+import { fieldsOf, ok, text } from './operator.ts'
+import type { Questions } from './questions.ts'
+import type { ReasonLog } from './reasons.ts'
+import { readTelling, type Telling } from './records.ts'
+import { groupStatus, type Moment, memberStatus, peerReports } from './snapshot.ts'
+import type { StorePort } from './store-port.ts'
+
+export const VERSION = (createRequire(import.meta.url)('../../package.json') as { version: string }).version
+
+export interface RouteOptions {
+  readonly settings: NodeSettings
+  readonly site: string
+  readonly moment: () => Moment
+  readonly store: StorePort
+  readonly guard: GuardDesk
+  readonly lanes: ReadonlyMap<string, EngineLane>
+  readonly addresses: ReadonlyMap<string, { readonly host: string; readonly port: number }>
+  readonly reasons: ReasonLog
+  readonly mailbox: Mailbox
+  readonly questions: Questions
+  /** Drawn by this process. */
+  readonly boot: string
+  readonly onTold: (telling: Telling) => void
+}
+
+/** A hundred reports with three standbys each. */
+const TELLING_BYTES_MAX = 262_144
+
+/** A store that was not heard for this many ttls is told as unreachable. */
+const UNREACHABLE_TTLS = 1
+
+export function stateRoutes(options: RouteOptions): readonly Route[] {
+  // Routers ask often and read no reasons, which are most of the bytes.
+  const bare = (request: Request): boolean => request.query.get('reasons') === 'none'
+  return [
+    { method: 'GET', path: '/v1/status', open: false, handle: (request) => ok(status(options, bare(request))) },
+    { method: 'GET', path: '/v1/peer/reports', open: false, handle: () => ok(reports(options)) },
+    {
+      method: 'POST',
+      path: '/v1/peer/reports',
+      open: false,
+      bodyBytesMax: TELLING_BYTES_MAX,
+      handle: (request) => ok(told(options, request)),
+    },
+    { method: 'POST', path: '/v1/peer/freeze', open: false, handle: (request) => freeze(options, request) },
+    { method: 'POST', path: '/v1/peer/failsafe', open: false, handle: (request) => failsafe(options, request) },
+  ]
+}
+
+function status(options: RouteOptions, bare: boolean): AgentStatus {
+  const { settings, store, guard } = options
+  const moment = options.moment()
+  const members = settings.members.flatMap((m) => {
+    const state = moment.state.members[m.self.member]
+    const address = options.addresses.get(m.self.member) ?? { host: '', port: 0 }
+    const work = options.lanes.get(m.self.member)?.work ?? null
+    return state === undefined ? [] : [{ settings: m, state, extra: { address, work } }]
+  })
+  const groups = new Map(members.map((m) => [m.settings.group, groupStatus(moment, m.settings, m.state)]))
+  const ago = store.confirmedAtMs === null ? null : Math.round(moment.nowMs - store.confirmedAtMs)
+  return {
+    agent: settings.agent,
+    site: options.site,
+    version: VERSION,
+    loopAgeMs: Math.round(moment.loopAgeMs),
+    store: { reachable: ago !== null && ago <= UNREACHABLE_TTLS * settings.ttlMs, lastConfirmedMsAgo: ago },
+    guard: { alive: guard.alive, pid: guard.pid },
+    members: members.map((m) => memberStatus(moment, m.settings, m.state, m.extra)),
+    groups: [...groups.values()].filter((group) => group !== null),
+    reasons: bare ? [] : options.reasons.lines(),
+  }
+}
+
+/** `boot` says that this version takes what it is told. */
+function reports(options: RouteOptions): object {
+  const moment = options.moment()
+  return { nowMs: moment.nowMs, boot: options.boot, reports: peerReports(moment, options.settings) }
+}
+
+function told(options: RouteOptions, request: Request): object {
+  const telling = readTelling(request.body)
+  if (!telling.ok || telling.value === null) {
+    throw new HoldfastError('HF_BODY_INVALID', telling.ok ? 'no body' : telling.because, 'run one version everywhere')
+  }
+  options.onTold(telling.value)
+  return reports(options)
+}
+
+async function freeze(options: RouteOptions, request: Request): Promise<ReturnType<typeof ok>> {
+  const { mailbox, questions } = options
+  const { settings, from, epoch } = asked(options, request)
+  const { member } = settings.self
+  const post = (id: number): void =>
+    mailbox.toMember(member, { kind: 'freeze-asked', id, from, epoch, nowMs: mailbox.nowMs() })
+  const reply = await (questions.freeze(post, 2 * settings.timing.requestMs) ?? busy())
+  const moment = options.moment()
+  const report = reply.report === null ? null : { ...reply.report, loopAgeMs: moment.loopAgeMs }
+  return ok({ nowMs: moment.nowMs, report, because: reply.because })
+}
+
+async function failsafe(options: RouteOptions, request: Request): Promise<ReturnType<typeof ok>> {
+  const { mailbox, questions } = options
+  const { settings, from, epoch } = asked(options, request)
+  const { member } = settings.self
+  const post = (id: number): void =>
+    mailbox.toMember(member, { kind: 'failsafe-asked', id, from, epoch, nowMs: mailbox.nowMs() })
+  const { accept, because } = await (questions.failsafe(post, 2 * settings.timing.requestMs) ?? busy())
+  return ok({ accept, because })
+}
+
+/** Only members of the group may ask, and only about a member of ours in it. */
+function asked(options: RouteOptions, request: Request): { settings: MemberSettings; from: string; epoch: number } {
+  const fields = fieldsOf(request.body)
+  const group = text(fields, 'group')
+  const member = text(fields, 'member')
+  const from = text(fields, 'from')
+  const { epoch } = fields
+  if (typeof epoch !== 'number' || !Number.isSafeInteger(epoch) || epoch < 0) {
+    throw new HoldfastError('HF_BODY_INVALID', '"epoch" must be a whole number', 'send the epoch that is meant')
+  }
+  const settings = options.mailbox.settingsOf(member)
+  const known = settings !== null && settings.group === group && settings.members.some((spec) => spec.member === from)
+  if (!known || from === member) {
+    throw new HoldfastError(
+      'HF_GROUP_UNKNOWN',
+      `${from} and ${member} share no group ${group}`,
+      'compare the descriptions',
+    )
+  }
+  return { settings, from, epoch }
+}
+
+function busy(): never {
+  throw new HoldfastError('HF_BUSY', 'too many questions of peers wait', 'ask again with the next beat')
+}

@@ -1,0 +1,124 @@
+/**
+ * The processes of the demo, and the faults done to them. A "host" is a member's agent, its guard and its engine; the
+ * store stands on the witness. Only processes started here are ever signalled, each by its id.
+ */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { closeSync, openSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { killTree, treeOf } from '../../io/process-tree.ts'
+import type { DemoMember, Layout } from './layout.ts'
+
+const PROGRAM = fileURLToPath(new URL('../../../bin/holdfast.js', import.meta.url))
+
+export interface Hosts {
+  startStore(): void
+  startAgent(agent: string): void
+  startRouter(): void
+  agentPid(agent: string): number | null
+  /** Agent, guard and every process of the engine. */
+  hostPids(member: DemoMember): number[]
+  postmasterPid(member: DemoMember): number | null
+  signalStore(signal: NodeJS.Signals): void
+  /** Ends everything and sees it gone. */
+  close(): Promise<void>
+  /** Leaves everything running; the processes to end later. */
+  leave(): number[]
+  /** A process that ended although nobody asked it to. */
+  readonly fallen: string[]
+}
+
+export function startHosts(layout: Layout): Hosts {
+  const children = new Map<string, ChildProcess>()
+  const fallen: string[] = []
+  const expected = new Set<number>()
+  let closing = false
+
+  const start = (name: string, words: string[]): void => {
+    const log = openSync(join(layout.folder, `${name}.log`), 'a', 0o600)
+    const child = spawn(process.execPath, [PROGRAM, ...words, '--file', layout.file], {
+      stdio: ['ignore', log, log],
+      detached: true,
+    })
+    closeSync(log)
+    child.on('exit', (code, signal) => {
+      const asked = closing || signal === 'SIGKILL' || (child.pid !== undefined && expected.has(child.pid))
+      if (!asked)
+        fallen.push(`${name} ended with ${signal ?? `code ${code}`}; see ${join(layout.folder, `${name}.log`)}`)
+    })
+    children.set(name, child)
+  }
+  const pidOf = (name: string): number | null => {
+    const child = children.get(name)
+    return child === undefined || child.exitCode !== null || child.signalCode !== null ? null : (child.pid ?? null)
+  }
+  return {
+    fallen,
+    startStore: () => start('store', ['store']),
+    startAgent: (agent) => start(agent, ['agent', '--name', agent]),
+    startRouter: () => start('router-1', ['router', '--name', 'router-1']),
+    agentPid: pidOf,
+    hostPids: (member) => {
+      const agent = pidOf(member.agent)
+      const own = agent === null ? [] : [agent, ...childrenOf(agent)]
+      return [...own, ...treeOf(member.dataDir, postmasterPid(member)).map((p) => p.pid)]
+    },
+    postmasterPid,
+    signalStore: (signal) => signalAll(childOrNone(pidOf('store')), signal),
+    close: async () => {
+      closing = true
+      await endAll(layout, children)
+    },
+    leave: () => {
+      closing = true
+      for (const child of children.values()) child.unref()
+      return [...children.keys()].map(pidOf).filter((pid) => pid !== null)
+    },
+  }
+}
+
+function childOrNone(pid: number | null): number[] {
+  return pid === null ? [] : [pid]
+}
+
+export function signalAll(pids: readonly number[], signal: NodeJS.Signals): void {
+  for (const pid of pids) {
+    try {
+      process.kill(pid, signal)
+    } catch {
+      // It ended by itself between the look and the signal.
+    }
+  }
+}
+
+/** The guard is a child of its agent. */
+function childrenOf(pid: number): number[] {
+  try {
+    const text = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')
+    return text.split(' ').filter(Boolean).map(Number)
+  } catch {
+    return []
+  }
+}
+
+function postmasterPid(member: DemoMember): number | null {
+  try {
+    const first = readFileSync(join(member.dataDir, 'postmaster.pid'), 'utf8').split('\n')[0]
+    const pid = Number(first)
+    return Number.isInteger(pid) && pid > 1 ? pid : null
+  } catch {
+    return null
+  }
+}
+
+/** The data is thrown away, so nothing needs a clean stop: everything is killed, and seen gone. */
+async function endAll(layout: Layout, children: ReadonlyMap<string, ChildProcess>): Promise<void> {
+  const gone = [...children.values()].map((child) => {
+    if (child.exitCode !== null || child.signalCode !== null) return null
+    return new Promise<void>((resolve) => child.once('exit', () => resolve()))
+  })
+  const agents = [...children.values()].flatMap((c) => (c.pid === undefined ? [] : [c.pid]))
+  signalAll([...agents.flatMap(childrenOf), ...agents], 'SIGKILL')
+  await Promise.all(gone)
+  for (const member of layout.members) await killTree(member.dataDir, null)
+}

@@ -1,0 +1,71 @@
+/** `holdfast validate`: every mistake of a description, or what it describes. */
+import { type Command, Option } from 'commander'
+import { loadPlatform } from '../config/load.ts'
+import type { Platform } from '../config/platform.ts'
+import { durationText } from '../config/quantities.ts'
+import { mistakesText } from '../config/report.ts'
+import { EXIT, type ExitCode } from './exit-codes.ts'
+import { type Common, commonOf, countText, type Shell, withOutput } from './shell.ts'
+import { tableLines } from './table.ts'
+
+const EXAMPLES = `
+Examples:
+  holdfast validate holdfast.yaml
+  holdfast validate holdfast.yaml --secrets none     # on a machine without them
+  holdfast validate holdfast.yaml --output json | jq '.mistakes[].what'
+
+A description to start from: examples/one-host.yaml. For completion in an
+editor, the JSON Schema is packages/holdfast/schema/holdfast.v1.json.`
+
+export function registerValidate(program: Command, shell: Shell): void {
+  withOutput(program.command('validate'))
+    .summary('check a description')
+    .description('Checks a description and tells every mistake: where, what is wrong, what would be right.')
+    .argument('<file>', 'the description')
+    .addOption(new Option('--secrets <which>', 'which secrets must be there').choices(['all', 'none']).default('all'))
+    .addHelpText('after', EXAMPLES)
+    .action((file: string, options: Record<string, unknown>) => {
+      const common = { ...commonOf(shell, options), file }
+      shell.finish(validate(common, options.secrets === 'none' ? 'none' : 'all'))
+    })
+}
+
+function validate(common: Common, secrets: 'all' | 'none'): ExitCode {
+  const { file, terminal, paint } = common
+  const loaded = loadPlatform(file, { env: terminal.env, secrets })
+  const mistakes = loaded.ok ? [] : loaded.mistakes
+  const { warnings } = loaded
+  if (common.output === 'json') {
+    terminal.out(`${JSON.stringify({ ok: loaded.ok, file, mistakes, warnings })}\n`)
+    return loaded.ok ? EXIT.ok : EXIT.usage
+  }
+  if (mistakes.length > 0) terminal.out(`${mistakesText(file, mistakes)}\n\n`)
+  if (warnings.length > 0) terminal.out(`${paint.warn('Warnings')}\n${mistakesText(file, warnings)}\n\n`)
+  if (loaded.ok) terminal.out(`${summary(loaded.platform).join('\n')}\n\n`)
+  const counts = [
+    mistakes.length === 0 ? paint.good('no mistakes') : paint.bad(countText(mistakes.length, 'mistake')),
+    ...(warnings.length === 0 ? [] : [countText(warnings.length, 'warning')]),
+  ]
+  terminal.out(`${file}: ${counts.join(', ')}\n`)
+  return loaded.ok ? EXIT.ok : EXIT.usage
+}
+
+function summary(platform: Platform): readonly string[] {
+  const columns = [
+    { title: 'GROUP' },
+    { title: 'REPLICATION' },
+    { title: 'FAILOVER' },
+    { title: 'LEASE' },
+    { title: 'MEMBERS', align: 'right' as const },
+    { title: 'SITES' },
+  ]
+  const rows = platform.groups.map((group) => [
+    group.name,
+    group.replication.kind === 'quorum' ? `quorum ${group.replication.need}` : group.replication.kind,
+    group.failover,
+    durationText(group.timing.ttlMs),
+    String(group.members.length),
+    [...new Set(group.members.map((member) => member.site))].join(' '),
+  ])
+  return tableLines(columns, rows)
+}

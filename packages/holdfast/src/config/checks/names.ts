@@ -1,0 +1,57 @@
+/** Names given twice, and names that nothing has. */
+import type { Draft, Findings } from '../draft.ts'
+import { shown } from '../mistake.ts'
+import { nearest } from '../nearest.ts'
+
+/** A standby name that must stay nobody's: while it alone is asked for, every acknowledgement waits. */
+const GATE = 'holdfast-gate'
+
+export function checkNames(root: Draft, findings: Findings): void {
+  const groups = root.list('groups')
+  unique(root.list('sites'), 'site', findings)
+  unique(root.list('agents'), 'agent', findings)
+  unique(groups, 'group', findings)
+  // Over all groups: an agent, its guard and its folders know a member by this name alone.
+  unique(
+    groups.flatMap((group) => group.list('members')),
+    'member',
+    findings,
+  )
+  unique(root.list('routers'), 'router', findings)
+
+  const sites = namesOf(root.list('sites'))
+  const agents = namesOf(root.list('agents'))
+  refer([root.get('store'), ...root.list('agents'), ...root.list('routers')], 'site', sites, findings)
+  for (const group of groups) refer(group.list('members'), 'agent', agents, findings)
+  for (const router of root.list('routers')) refer(router.list('doors'), 'group', namesOf(groups), findings)
+}
+
+function namesOf(drafts: readonly Draft[]): readonly string[] {
+  return drafts.flatMap((draft) => draft.text('name') ?? [])
+}
+
+function unique(drafts: readonly Draft[], kind: string, findings: Findings): void {
+  const seen = new Set<string>()
+  for (const draft of drafts) {
+    const name = draft.text('name')
+    if (name === null) continue
+    if (seen.has(name)) {
+      findings.mistakes.push(draft.wrong('name', `there is already ${kind} \`${shown(name)}\``, 'a name of its own'))
+    }
+    // `state.members['constructor']` would be found where no member is.
+    if (name in Object.prototype || name === GATE)
+      findings.mistakes.push(draft.wrong('name', `\`${shown(name)}\` is a reserved word`, 'another name'))
+    seen.add(name)
+  }
+}
+
+function refer(drafts: readonly Draft[], kind: string, known: readonly string[], findings: Findings): void {
+  for (const draft of drafts) {
+    const name = draft.text(kind)
+    if (name === null || known.length === 0 || known.includes(name)) continue
+    const meant = nearest(name, known)
+    const listed = known.slice(0, 12).map(shown).join(', ')
+    const right = meant !== null ? `\`${meant}\`?` : `one of ${listed}`
+    findings.mistakes.push(draft.wrong(kind, `there is no ${kind} \`${shown(name)}\``, right))
+  }
+}

@@ -1,0 +1,166 @@
+/**
+ * What one `holdfast.yaml` means once it is read, checked and completed: every default filled in, every path absolute,
+ * every secret read. Made by `load.ts`; nothing here looks at YAML. The core's view of it is made by `settings.ts`.
+ */
+import type { Replication, Timing } from '../core/settings.ts'
+import type { Secret } from './secret.ts'
+
+export interface Address {
+  readonly host: string
+  readonly port: number
+}
+
+/** PEM files, absolute paths. `caFile` signs the certificates of everybody who is talked to. */
+export interface TlsFiles {
+  readonly certFile: string
+  readonly keyFile: string
+  readonly caFile: string
+}
+
+export interface SiteSpec {
+  readonly name: string
+  /** Has a store member and no data. */
+  readonly witness: boolean
+}
+
+export type StoreSpec =
+  | {
+      readonly kind: 'embedded'
+      readonly site: string | null
+      readonly listen: Address
+      readonly dir: string
+      readonly token: Secret
+      readonly tls: TlsFiles | null
+    }
+  | {
+      readonly kind: 'etcd'
+      /** Base URLs without a trailing slash, one per etcd member. */
+      readonly endpoints: readonly string[]
+      readonly username: string | null
+      readonly password: Secret | null
+      readonly tls: {
+        readonly caFile: string
+        readonly certFile: string | null
+        readonly keyFile: string | null
+      } | null
+      /** Prefix of every key, so that platforms can share one etcd. Ends with `/`. */
+      readonly prefix: string
+    }
+
+export interface AgentSpec {
+  readonly name: string
+  readonly site: string
+  /** Where it listens, and where its peers, routers and the CLI reach it. */
+  readonly listen: Address
+  /** Its own folder: journal, kept tails. Absolute. */
+  readonly dir: string
+  readonly token: Secret
+  readonly tls: TlsFiles | null
+  /** Resets the host when the guard is gone (R4). */
+  readonly watchdog: { readonly device: string; readonly required: boolean } | null
+}
+
+export interface GroupMember {
+  readonly name: string
+  readonly agent: string
+  readonly site: string
+  readonly listen: Address
+  /** Absolute. */
+  readonly dataDir: string
+  readonly priority: number
+  readonly noFailover: boolean
+}
+
+export interface GroupSpec {
+  readonly name: string
+  readonly engine: 'postgres' | 'redis'
+  /** Major version; null takes the newest that is found. */
+  readonly version: number | null
+  /** Folder of the engine's programs; null searches for them. Absolute. */
+  readonly binDir: string | null
+  readonly profile: 'fast' | 'normal' | 'wan'
+  readonly timing: Timing
+  readonly failover: 'automatic' | 'manual' | 'observe'
+  readonly whenAlone: 'block' | 'continue'
+  readonly replication: Replication
+  /** Automatic promotions allowed within the window before each next one waits longer (R25). */
+  readonly antiFlap: { readonly free: number; readonly windowMs: number }
+  readonly members: readonly GroupMember[]
+  /** Engine settings, as text. */
+  readonly parameters: Readonly<Record<string, string>>
+  /** `database` is empty where the engine has none to name. */
+  readonly application: { readonly user: string; readonly database: string; readonly password: Secret } | null
+  /** Unknown ones in a group that is only observed. */
+  readonly secrets: { readonly superuser: Secret; readonly replication: Secret }
+  /** The role an existing group is looked at with; always there in a group that is only observed. */
+  readonly observer: { readonly user: string; readonly password: Secret } | null
+  /** The engine's own TLS, for clients and for replication. */
+  readonly tls: TlsFiles | null
+}
+
+export interface RouterDoor {
+  readonly group: string
+  readonly listen: Address
+  /** A second door, to replicas that lag at most `lagBytesMax`. */
+  readonly read: { readonly listen: Address; readonly lagBytesMax: number } | null
+}
+
+export interface RouterSpec {
+  readonly name: string
+  readonly site: string
+  readonly doors: readonly RouterDoor[]
+  /** How long a new connection may wait for a primary before it is refused. */
+  readonly holdMs: number
+  /** Where it answers `/metrics`; null: nowhere. */
+  readonly metrics: Address | null
+}
+
+export interface Platform {
+  readonly version: 1
+  readonly name: string
+  /** The description itself and its folder, absolute. */
+  readonly file: string
+  readonly folder: string
+  readonly sites: readonly SiteSpec[]
+  readonly store: StoreSpec
+  readonly agents: readonly AgentSpec[]
+  readonly groups: readonly GroupSpec[]
+  readonly routers: readonly RouterSpec[]
+}
+
+export function agentByName(platform: Platform, name: string): AgentSpec | null {
+  return platform.agents.find((agent) => agent.name === name) ?? null
+}
+
+export function groupByName(platform: Platform, name: string): GroupSpec | null {
+  return platform.groups.find((group) => group.name === name) ?? null
+}
+
+export function routerByName(platform: Platform, name: string): RouterSpec | null {
+  return platform.routers.find((router) => router.name === name) ?? null
+}
+
+/** The members an agent stands beside, each with its group, in the order of the description. */
+export function membersOfAgent(
+  platform: Platform,
+  agentName: string,
+): readonly { readonly group: GroupSpec; readonly member: GroupMember }[] {
+  return platform.groups.flatMap((group) =>
+    group.members.filter((member) => member.agent === agentName).map((member) => ({ group, member })),
+  )
+}
+
+/** The other agents that stand beside members of the same group. */
+export function peersOfGroup(platform: Platform, group: GroupSpec, agentName: string): readonly AgentSpec[] {
+  const names = new Set(group.members.map((member) => member.agent))
+  return platform.agents.filter((agent) => names.has(agent.name) && agent.name !== agentName)
+}
+
+export function addressText(address: Address): string {
+  return address.host.includes(':') ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`
+}
+
+/** Base URL of an agent's HTTP, without a trailing slash. */
+export function agentUrl(agent: AgentSpec): string {
+  return `${agent.tls === null ? 'http' : 'https'}://${addressText(agent.listen)}`
+}

@@ -1,0 +1,338 @@
+/**
+ * The shape of `holdfast.yaml`, version 1. The only place that lists its keys: validation, the JSON Schema for editors
+ * and the reference all come from here. Each `error` text says what would be right; `shape.ts` says what is wrong.
+ * Rules that look at more than one value live in `checks/`.
+ */
+import { z } from 'zod'
+import { ADDRESS_PATTERN, BYTES_PATTERN, DURATION_PATTERN } from './quantities.ts'
+
+/** Lists longer than this are a mistake of a generator, and would make every check slow. */
+const LIST_MAX = 256
+const TEXT_MAX = 4_096
+
+const NAME_PATTERN = /^[a-z][a-z0-9-]{0,39}$/
+
+function text(right: string) {
+  return z.string({ error: right }).min(1, { error: right }).max(TEXT_MAX, { error: right })
+}
+
+function matching(pattern: RegExp, right: string) {
+  return z.string({ error: right }).regex(pattern, { error: right })
+}
+
+function name(of: string) {
+  const right = `a name of the ${of}: a small letter, then small letters, digits and "-", at most 40`
+  return matching(NAME_PATTERN, right).describe(`Name of the ${of}.`)
+}
+
+function reference(to: string) {
+  return matching(NAME_PATTERN, `the name of ${to}`).describe(`Name of ${to}.`)
+}
+
+function duration(description: string) {
+  return matching(DURATION_PATTERN, 'a number and a unit: ms, s, m, h or d, e.g. 500ms or 30s').describe(description)
+}
+
+function bytes(description: string) {
+  return matching(BYTES_PATTERN, 'a number and a unit, e.g. 16MiB or 64kB').describe(description)
+}
+
+function address(description: string) {
+  return matching(ADDRESS_PATTERN, 'host:port, e.g. 127.0.0.1:5432 or "[::1]:5432"').describe(description)
+}
+
+function path(description: string) {
+  return text('a path; a relative one starts at the folder of this file').describe(description)
+}
+
+function choice<const T extends readonly [string, ...string[]]>(values: T, description: string) {
+  const right = values.length === 1 ? `${values[0]}, the only one there is` : `one of ${values.join(', ')}`
+  return z.enum(values, { error: right }).describe(description)
+}
+
+function whole(low: number, high: number, description: string) {
+  const right = `a whole number from ${low} to ${high}`
+  return z.int({ error: right }).min(low, { error: right }).max(high, { error: right }).describe(description)
+}
+
+function flag(description: string) {
+  return z.boolean({ error: 'true or false' }).describe(description)
+}
+
+function block<T extends z.ZodRawShape>(shape: T, description: string) {
+  // The known keys travel in the message, so that an unknown one can be met with the nearest.
+  const known = Object.keys(shape).join(', ')
+  return z.strictObject(shape, { error: `a block with the keys ${known}` }).describe(description)
+}
+
+function list<T extends z.ZodType>(item: T, of: string) {
+  const right = `a list of 1 to ${LIST_MAX} ${of}, each starting with "- "`
+  return z.array(item, { error: right }).min(1, { error: right }).max(LIST_MAX, { error: right })
+}
+
+const SECRET_RIGHT = '{ env: NAME } or { file: path }; never the secret itself'
+
+function secret(description: string) {
+  return z
+    .strictObject(
+      {
+        env: matching(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/, 'the name of an environment variable')
+          .describe('Environment variable that holds it.')
+          .optional(),
+        file: path('File that holds it; must not be readable by others.').optional(),
+      },
+      { error: SECRET_RIGHT },
+    )
+    .refine((value) => (value.env === undefined) !== (value.file === undefined), { error: SECRET_RIGHT })
+    .describe(description)
+}
+
+const tls = block(
+  {
+    cert: path('PEM file with the certificate (and its chain).'),
+    key: path('PEM file with the private key; must not be readable by others.'),
+    ca: path('PEM file with the authority that signed the certificates of the others.'),
+  },
+  'TLS: own certificate, own key, and the authority to trust.',
+)
+
+const site = block(
+  {
+    name: name('site'),
+    witness: flag('A site without data; it only gives the store its third voice.').optional(),
+  },
+  'A datacenter or zone that can fail as a whole.',
+)
+
+const embeddedStore = block(
+  {
+    kind: z.literal('embedded', { error: 'embedded or etcd' }).describe('The store that comes with Holdfast.'),
+    site: reference('the site it stands at').optional(),
+    listen: address('Where the store listens and the agents reach it.'),
+    dir: path('Folder of its data. Default: holdfast-data/store beside this file.').optional(),
+    token: secret('Shared by the store and the agents.'),
+    tls: tls.optional(),
+  },
+  'One store process of our own. Simple; automatic failover stops while it is away.',
+)
+
+const etcdStore = block(
+  {
+    kind: z.literal('etcd', { error: 'embedded or etcd' }).describe('An etcd cluster of your own.'),
+    endpoints: list(
+      matching(/^https?:\/\/[^\s/?#@]+\/?$/, 'a URL without path, e.g. https://10.0.0.11:2379'),
+      'URLs, e.g. https://10.0.0.11:2379',
+    ).describe('Client URLs of the etcd members.'),
+    username: matching(/^[^\s:]{1,128}$/, 'the name of the etcd user')
+      .describe('User of etcd.')
+      .optional(),
+    password: secret('Password of the etcd user.').optional(),
+    tls: block(
+      {
+        ca: path("PEM file of the authority that signed etcd's certificates."),
+        cert: path('PEM file of our client certificate.').optional(),
+        key: path('PEM file of its key.').optional(),
+      },
+      'TLS towards etcd.',
+    ).optional(),
+    prefix: matching(/^\/?[A-Za-z0-9._/-]{1,128}$/, 'a key prefix, e.g. /holdfast/main/')
+      .describe('Prefix of every key. Default: /holdfast/<platform>/.')
+      .optional(),
+  },
+  'An etcd cluster.',
+)
+
+const store = z
+  .discriminatedUnion('kind', [embeddedStore, etcdStore], { error: 'embedded or etcd, as `kind: embedded`' })
+  .describe('Holds the leases.')
+
+const watchdog = block(
+  {
+    device: path('Its device, e.g. /dev/watchdog.'),
+    required: flag('Without it no member here becomes primary. Default: false.').optional(),
+  },
+  'Resets the host when the guard itself is gone; its time-out is set where it comes from (module, firmware).',
+)
+
+const agent = block(
+  {
+    name: name('agent'),
+    site: reference('the site it stands at'),
+    listen: address('Where it listens, and where the others reach it.'),
+    dir: path('Its own folder. Default: holdfast-data/agents/<name> beside this file.').optional(),
+    tls: tls.optional(),
+    watchdog: watchdog.optional(),
+  },
+  'The process that stands beside members on one host.',
+)
+
+const agentDefaults = block(
+  { token: secret('Shared by all agents, routers and tools of the platform.'), tls: tls.optional() },
+  'The token of the platform, and what every agent has unless it says otherwise.',
+)
+
+const timing = block(
+  {
+    ttl: duration('Length of the lease.').optional(),
+    beat: duration('Time between two renewals.').optional(),
+    request: duration('Deadline of one attempt at the store or at a peer.').optional(),
+    fence: duration('Worst case of a fence, from its start to the last process gone.').optional(),
+    margin: duration('Allowance for clock rates and timers.').optional(),
+    promote: duration('Deadline of a promotion.').optional(),
+    stop: duration('Deadline of a clean stop.').optional(),
+    engineSilent: duration('An engine that answers nothing for this long counts as dead.').optional(),
+    reportMaxAge: duration('A report of a peer older than this says nothing.').optional(),
+  },
+  'Overrides of the profile: beat + 2 * request + fence + margin must stay within ttl.',
+)
+
+const REPLICATION_RIGHT =
+  'sync, { quorum: n }, or { async: { lossBytesMax: 16MiB, lossTimeMax: 10s } }: async needs the loss you accept'
+
+const replication = z
+  .union(
+    [
+      z.literal('sync', { error: REPLICATION_RIGHT }),
+      z.strictObject(
+        { quorum: whole(1, 16, 'Standbys that must have a write before it is acknowledged.') },
+        { error: REPLICATION_RIGHT },
+      ),
+      z.strictObject(
+        {
+          async: block(
+            {
+              lossBytesMax: bytes('A replica further behind than this does not take over.'),
+              lossTimeMax: duration('A replica longer behind than this does not take over.'),
+            },
+            'Acknowledged at once; the bound of what a failover may lose.',
+          ),
+        },
+        { error: REPLICATION_RIGHT },
+      ),
+    ],
+    { error: REPLICATION_RIGHT },
+  )
+  .describe('When a write counts as safe: sync, { quorum: n }, or { async: { lossBytesMax, lossTimeMax } }.')
+
+const member = block(
+  {
+    name: name('member'),
+    agent: reference('the agent beside it'),
+    listen: address('Where the engine listens, and where the others reach it.'),
+    dataDir: path('Its data folder.'),
+    priority: whole(0, 1_000, 'Higher is preferred when positions are equal. Default: 100.').optional(),
+    noFailover: flag('Never becomes primary by itself.').optional(),
+  },
+  'One engine process with its data.',
+)
+
+const parameter = z.union([z.string().max(TEXT_MAX), z.number(), z.boolean()], {
+  error: 'text, a number, true or false',
+})
+
+const group = block(
+  {
+    name: name('group'),
+    engine: choice(['postgres', 'redis'], 'The engine; `redis` is Valkey, too.'),
+    version: whole(1, 99, 'Major version. Default: the newest that is found.').optional(),
+    binDir: path("Folder of the engine's programs. Default: searched for.").optional(),
+    profile: choice(
+      ['fast', 'normal', 'wan'],
+      'Lease length: fast 1 s, normal 3 s, wan 10 s. Default: normal.',
+    ).optional(),
+    timing: timing.optional(),
+    failover: choice(
+      ['automatic', 'manual', 'observe'],
+      'automatic acts; manual waits for an operator; observe decides and explains only. Default: automatic.',
+    ).optional(),
+    whenAlone: choice(
+      ['block', 'continue'],
+      'With no standby to confirm: block writes, or continue alone (then nobody can take over). Default: block.',
+    ).optional(),
+    antiFlap: block(
+      {
+        free: whole(1, 1_000, 'Automatic promotions within the window before each next one waits longer. Default: 3.'),
+        window: duration('Length of the window. Default: 10m.'),
+      },
+      'Keeps a group from being moved to and fro.',
+    ).optional(),
+    replication,
+    members: list(member, 'members'),
+    parameters: z
+      .record(
+        matching(/^[a-z][a-z0-9_.-]{0,62}$/, 'the name of an engine setting: small letters, digits, "_", "-" and "."'),
+        parameter,
+        { error: 'engine settings, each "name: value"' },
+      )
+      .describe('Engine settings; those Holdfast owns are refused.')
+      .optional(),
+    application: block(
+      {
+        user: matching(/^[a-z_][a-z0-9_]{0,62}$/, 'a role name: small letters, digits and "_"').describe('Its role.'),
+        database: matching(/^[a-z_][a-z0-9_]{0,62}$/, 'a database name: small letters, digits and "_"')
+          .describe('Its database. Needed with postgres; redis has none to name.')
+          .optional(),
+        password: secret('Its password.'),
+      },
+      'A role and a database made when the group is created.',
+    ).optional(),
+    secrets: block(
+      { superuser: secret('Password of the superuser.'), replication: secret('Password of the replication role.') },
+      'Passwords of the roles Holdfast makes and uses. Needed unless the group is only observed.',
+    ).optional(),
+    observer: block(
+      {
+        user: matching(/^[A-Za-z_][A-Za-z0-9_$-]{0,62}$/, 'a role name: letters, digits, "_", "-" and "$"').describe(
+          'A role that exists in the engine; it needs no more than membership in pg_monitor.',
+        ),
+        password: secret('Its password.'),
+      },
+      'How an existing group is looked at; needed with `failover: observe`.',
+    ).optional(),
+    tls: tls.optional(),
+  },
+  'Members of one engine that replicate one data set.',
+)
+
+const door = block(
+  {
+    group: reference('the group it leads to'),
+    listen: address('Where applications connect to write.'),
+    read: block(
+      {
+        listen: address('Where applications connect to read.'),
+        lagBytesMax: bytes('Replicas further behind than this are left out.'),
+      },
+      'A second door, to replicas.',
+    ).optional(),
+  },
+  'A door to one group.',
+)
+
+const router = block(
+  {
+    name: name('router'),
+    site: reference('the site it stands at'),
+    doors: list(door, 'doors'),
+    hold: duration('How long a new connection may wait for a primary. Default: 10s.').optional(),
+    metrics: address('Where it answers /metrics. Default: nowhere.').optional(),
+  },
+  'Leads applications to the primary.',
+)
+
+export const descriptionSchema = block(
+  {
+    version: z.literal(1, { error: '1, the only version there is' }).describe('Version of this format.'),
+    platform: name('platform'),
+    sites: list(site, 'sites').describe('Places that can fail as a whole.'),
+    store,
+    agentDefaults,
+    agents: list(agent, 'agents').describe('One per host with members.'),
+    groups: list(group, 'groups').describe('Data sets.'),
+    routers: list(router, 'routers').describe('Doors for applications.').optional(),
+  },
+  'Description of one Holdfast platform.',
+)
+
+export type Description = z.output<typeof descriptionSchema>
+export type SecretSource = z.output<ReturnType<typeof secret>>

@@ -1,0 +1,34 @@
+/** Questions to the member we follow, and standing before its door until it lets us in. */
+import type { EngineEndpoint } from '../contract.ts'
+import { KNOCK, mayReplicate, type Title } from './config.ts'
+import { askOnce, Line } from './connection.ts'
+import type { Engine } from './engine.ts'
+import { ASK_INFO, ASK_TITLE, infoAndTitle, type ServerInfo } from './info.ts'
+
+const ASK_MS = 1_000
+
+export type Greeting =
+  | { readonly ok: true; readonly info: ServerInfo; readonly title: Title; readonly letsIn: boolean }
+  | { readonly ok: false; readonly because: string }
+
+/** Reaches the upstream, sees who it is, where in history it is, and whether we may be its replica. */
+export async function greet(engine: Engine, at: EngineEndpoint, timeoutMs: number): Promise<Greeting> {
+  const target = await engine.peer(at)
+  const seen = infoAndTitle(await askOnce(target, [ASK_INFO, ASK_TITLE], timeoutMs))
+  if (!seen.ok) return { ok: false, because: `${at.host}:${at.port}: ${seen.because}` }
+  const { info, title } = seen
+  if (title === null) return { ok: false, because: `${at.host}:${at.port} is not run by Holdfast` }
+  const letsIn = info.role === 'primary' && mayReplicate(title.sync, engine.o.member)
+  return { ok: true, info, title, letsIn }
+}
+
+/** Makes sure that the upstream's agent can see us wait. */
+export async function knockAt(engine: Engine, at: EngineEndpoint, timeoutMs: number): Promise<void> {
+  if (engine.knock !== null && (engine.knock.member !== at.member || !engine.knock.line.open)) engine.endKnock()
+  if (engine.knock !== null) return
+  const line = new Line(await engine.peer(at))
+  engine.knock = { member: at.member, line }
+  const channel = `${KNOCK}${engine.o.member}`
+  const answer = await line.must([['SUBSCRIBE', channel]], Math.min(ASK_MS, timeoutMs))
+  if (!answer.ok) engine.endKnock()
+}

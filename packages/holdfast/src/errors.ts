@@ -1,0 +1,65 @@
+/** Every error a person can meet, in one table: stable code, HTTP status, whether trying again can help. */
+export interface ErrorRow {
+  readonly status: number
+  readonly retryable: boolean
+  readonly title: string
+}
+
+export const ERRORS = {
+  HF_AGENT_NAME_IN_USE: {
+    status: 409,
+    retryable: true,
+    title: 'Another process runs under the name of this agent',
+  },
+  HF_AUTH_REQUIRED: { status: 401, retryable: false, title: 'The token is missing or wrong' },
+  HF_BODY_INVALID: { status: 400, retryable: false, title: 'The request does not say what is needed' },
+  HF_BODY_TOO_LARGE: {
+    status: 413,
+    retryable: false,
+    title: 'The request is larger than anything that makes sense here',
+  },
+  HF_BUSY: { status: 503, retryable: true, title: 'Too much is asked at the same time' },
+  HF_CONFIG_INVALID: { status: 400, retryable: false, title: 'The description has mistakes' },
+  HF_DISK_FULL: { status: 507, retryable: true, title: 'The disk is full' },
+  HF_FILE_TOO_LARGE: { status: 400, retryable: false, title: 'A file is larger than what is read' },
+  HF_FILE_UNREADABLE: { status: 500, retryable: false, title: 'A file cannot be read' },
+  HF_FILE_UNWRITABLE: { status: 500, retryable: false, title: 'A file cannot be written' },
+  HF_GROUP_UNKNOWN: { status: 404, retryable: false, title: 'This agent stands beside no member of that group' },
+  HF_INTENT_BUSY: { status: 409, retryable: true, title: 'Another request for this group is being carried out' },
+  HF_INTENT_REFUSED: { status: 409, retryable: false, title: 'The request breaks a rule' },
+  HF_INTENT_UNKNOWN: { status: 404, retryable: false, title: 'No such request is known for this group' },
+  HF_INTERNAL: { status: 500, retryable: false, title: 'Holdfast met a state it does not know' },
+  HF_LISTEN_FAILED: { status: 500, retryable: true, title: 'The address cannot be listened on' },
+  HF_LISTEN_UNSAFE: { status: 400, retryable: false, title: 'Listening beyond this machine needs a token and TLS' },
+  HF_METHOD_WRONG: { status: 405, retryable: false, title: 'The path exists, the method does not fit' },
+  HF_PATH_UNKNOWN: { status: 404, retryable: false, title: 'There is nothing at this path' },
+  HF_SECRET_FILE_OPEN: { status: 500, retryable: false, title: 'A secret file can be read by others' },
+  HF_SECRET_MISSING: { status: 500, retryable: false, title: 'A secret was needed that is not there' },
+  HF_STORE_ADDRESS_UNUSABLE: { status: 500, retryable: true, title: 'The store cannot listen on its address' },
+  HF_STORE_FILE_DAMAGED: { status: 500, retryable: false, title: 'The file of the store is damaged' },
+  HF_STORE_FILE_FOREIGN: { status: 500, retryable: false, title: 'The file of the store belongs to something else' },
+  HF_STORE_FILE_IN_USE: { status: 409, retryable: true, title: 'Another process serves the file of the store' },
+  HF_STORE_FILE_UNUSABLE: { status: 500, retryable: true, title: 'The file of the store cannot be opened' },
+  HF_STORE_NEEDS_TOKEN: {
+    retryable: false,
+    status: 400,
+    title: 'The store would be open to the network without a token',
+  },
+  HF_STORE_NONSENSE: { status: 502, retryable: false, title: 'The store holds something that is no record' },
+  HF_STORE_SETTINGS_INVALID: { status: 400, retryable: false, title: 'The settings of the store have mistakes' },
+  HF_STORE_UNREACHABLE: { status: 503, retryable: true, title: 'The store did not answer in time' },
+} as const satisfies Record<string, ErrorRow>
+
+export type ErrorCode = keyof typeof ERRORS
+
+/** Thrown for what is not an expected outcome. `message` says what happened, `next` what to do about it. */
+export class HoldfastError extends Error {
+  readonly code: ErrorCode
+  readonly next: string
+  constructor(code: ErrorCode, message: string, next: string, cause?: unknown) {
+    super(message, cause === undefined ? {} : { cause })
+    this.name = 'HoldfastError'
+    this.code = code
+    this.next = next
+  }
+}

@@ -1,0 +1,167 @@
+/** Builds a router from its parts by hand: doors, store watch, agent poll, metrics. */
+import type { GroupRecord, Reason } from '../core/model.ts'
+import type { RouteSettings } from '../core/routing/route.ts'
+import type { Clock } from '../io/clock.ts'
+import type { Store, Watch } from '../store/contract.ts'
+import { type AgentPoll, pollAgents } from './agent-poll.ts'
+import { type MetricsDoor, openMetrics } from './metrics.ts'
+import { PrimaryDoor } from './primary-door.ts'
+import { ReadDoor } from './read-door.ts'
+import { readGroupRecord } from './record.ts'
+import type { Target } from './session.ts'
+import type { RouterStatus } from './status.ts'
+
+export interface RouterMember {
+  readonly group: string
+  readonly host: string
+  readonly port: number
+  readonly site: string
+}
+
+export interface RouterLimits {
+  readonly holdMs: number
+  readonly heldMax: number
+  readonly sessionsMax: number
+  readonly retryMs: number
+  readonly quietMs: number
+  readonly pollMs: number
+  readonly requestMs: number
+  readonly statusAgeMaxMs: number
+}
+
+/** Why each: SPEC of `core/routing` and the comments there. */
+export const ROUTER_LIMITS: RouterLimits = {
+  holdMs: 10_000,
+  heldMax: 2_000,
+  sessionsMax: 10_000,
+  retryMs: 25,
+  quietMs: 3_000,
+  pollMs: 500,
+  requestMs: 1_000,
+  statusAgeMaxMs: 3_000,
+}
+
+export interface RouterOptions {
+  readonly name: string
+  readonly site: string
+  readonly doors: readonly {
+    readonly group: string
+    readonly listen: { readonly host: string; readonly port: number }
+    readonly read?: { readonly host: string; readonly port: number; readonly lagBytesMax: number }
+  }[]
+  readonly members: Readonly<Record<string, RouterMember>>
+  /** Closed by whoever opened it. */
+  readonly store: Store
+  readonly agents: { readonly urls: readonly string[]; readonly token: string | null; readonly ca?: string }
+  readonly metrics?: { readonly host: string; readonly port: number }
+  readonly limits?: Partial<RouterLimits>
+  readonly clock: Clock
+  readonly onReason: (reason: Reason) => void
+}
+
+export interface Router {
+  status(): RouterStatus
+  /** Cuts every session and stops listening. */
+  close(): Promise<void>
+}
+
+const GROUPS = 'groups/'
+
+/** Starts a router. Throws `HF_LISTEN_FAILED`, with nothing left open, when a door cannot listen. */
+export async function startRouter(options: RouterOptions): Promise<Router> {
+  const limits = { ...ROUTER_LIMITS, ...options.limits }
+  const primaries = new Map<string, PrimaryDoor>()
+  const readers: ReadDoor[] = []
+  let poll: AgentPoll | null = null
+  let watch: Watch | null = null
+  let metrics: MetricsDoor | null = null
+
+  for (const { group, listen, read } of options.doors) {
+    const parts = partsOf(options, group)
+    const { clock, onReason } = options
+    const settings = routeSettings(group, [...parts.targets.keys()], limits)
+    primaries.set(
+      group,
+      new PrimaryDoor({ listen, settings, ...parts, sessionsMax: limits.sessionsMax, clock, onReason }),
+    )
+    if (!read) continue
+    const rule = { site: options.site, lagBytesMax: read.lagBytesMax, ageMaxMs: limits.statusAgeMaxMs }
+    const statuses = () => poll?.seen() ?? []
+    readers.push(new ReadDoor({ group, listen: read, rule, ...parts, ...limits, clock, statuses }))
+  }
+
+  const router: Router = {
+    status: () => ({
+      router: options.name,
+      site: options.site,
+      doors: [...primaries.values()].map((door) => door.status()),
+      readDoors: readers.map((door) => door.status()),
+      metricsPort: metrics?.port ?? null,
+    }),
+    async close() {
+      watch?.close()
+      poll?.close()
+      await Promise.all([...primaries.values(), ...readers].map((door) => door.close()))
+      await metrics?.close()
+    },
+  }
+
+  try {
+    for (const door of [...primaries.values(), ...readers]) await door.open()
+    if (options.metrics) metrics = await openMetrics(options.metrics, () => router.status())
+  } catch (error) {
+    await router.close()
+    throw error
+  }
+  watch = watchGroups(options, primaries)
+  poll = pollAgents({
+    ...options.agents,
+    everyMs: limits.pollMs,
+    requestMs: limits.requestMs,
+    clock: options.clock,
+    onStatus: (status) => {
+      for (const { group, hint } of status.standings) primaries.get(group)?.post({ kind: 'hints', hints: [hint] })
+    },
+  })
+  return router
+}
+
+function routeSettings(group: string, members: readonly string[], limits: RouterLimits): RouteSettings {
+  const { holdMs, heldMax, retryMs, quietMs } = limits
+  return { group, members, holdMs, heldMax, retryMs, quietMs, loopAgeMaxMs: limits.statusAgeMaxMs }
+}
+
+function partsOf(options: RouterOptions, group: string) {
+  const targets = new Map<string, Target>()
+  const siteOf = new Map<string, string>()
+  for (const [member, spec] of Object.entries(options.members)) {
+    if (spec.group !== group) continue
+    targets.set(member, { member, host: spec.host, port: spec.port })
+    siteOf.set(member, spec.site)
+  }
+  return { targets, siteOf }
+}
+
+function watchGroups(options: RouterOptions, primaries: ReadonlyMap<string, PrimaryDoor>): Watch {
+  const complained = new Set<string>()
+  return options.store.watch(GROUPS, {
+    onEntry(entry) {
+      const group = entry.key.slice(GROUPS.length)
+      const door = primaries.get(group)
+      if (!door) return
+      const value: GroupRecord | 'damaged' | null = readGroupRecord(group, entry.value)
+      if (value !== 'damaged') {
+        complained.delete(group)
+        door.post({ kind: 'record', value })
+        return
+      }
+      if (complained.has(group)) return
+      complained.add(group)
+      // Nonsense changes nothing: the last route stands.
+      options.onReason({ code: 'record-damaged', group, member: '', rule: 'R22', detail: { revision: entry.revision } })
+    },
+    onGap(because) {
+      for (const door of primaries.values()) door.post({ kind: 'store-away', because })
+    },
+  })
+}

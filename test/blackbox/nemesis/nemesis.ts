@@ -1,0 +1,89 @@
+/**
+ * Does one planned fault: resolves where, way in, waits, way back, and tells what it did. A switchover that is planned
+ * in the midst is asked for while the fault lasts and is not waited for longer than the fault needs. Whether the group
+ * became whole again is looked at by `run.ts`.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Stream } from '../../../packages/holdfast/src/sim/prng.ts'
+import { FAULTS } from './faults.ts'
+import { chanceOf, type PlannedFault } from './plan.ts'
+import type { Back, Field } from './ways.ts'
+
+export interface StruckFault {
+  readonly plan: PlannedFault
+  /** Real hosts. */
+  readonly at: readonly string[]
+  readonly excuses: boolean
+  readonly switchover: string | null
+}
+
+export interface StrikeOptions {
+  readonly field: Field
+  readonly seed: number
+  readonly plan: PlannedFault
+  /** Ends the wait early; the way back is taken all the same. */
+  readonly signal: AbortSignal
+  readonly onFault: (struck: StruckFault) => void
+  readonly onHeal: (struck: StruckFault) => void
+}
+
+/** A switchover that was asked for in the midst of a fault may end only some time after its way back. */
+const SWITCHOVER_BOUND_MS = 30_000
+
+export async function strike(options: StrikeOptions): Promise<StruckFault> {
+  const { field, plan, signal } = options
+  const kind = FAULTS[plan.fault]
+  if (kind === undefined) throw new RangeError(`no fault is called ${plan.fault}`)
+  const chance = chanceOf(options.seed, plan)
+  const at = await resolve(field, plan.at, chance)
+  const asked = plan.switchoverAfterMs !== null
+  const begun: StruckFault = { plan, at, excuses: kind.excuses || asked, switchover: null }
+  options.onFault(begun)
+  const ending = new AbortController()
+  const over = AbortSignal.any([signal, ending.signal])
+  const begin = { field, at, lastsMs: plan.lastsMs, chance, signal: over }
+  let back: Back = async () => {}
+  let planned: Promise<string | null> = Promise.resolve(null)
+  try {
+    // Asked for at its time, also when that is after the way back of a short fault.
+    planned = plan.switchoverAfterMs === null ? planned : askLater(field, plan.switchoverAfterMs, signal)
+    back = await kind.begin(begin)
+    await sleep(plan.lastsMs, undefined, { signal }).catch(() => {})
+  } finally {
+    ending.abort()
+    await back()
+  }
+  const answer = (): Promise<string | null> =>
+    Promise.race([planned, sleep(SWITCHOVER_BOUND_MS, 'no answer', { ref: false })])
+  // A fault that is nothing but a switchover is over when that is; for the others it may end later.
+  const answered = plan.fault === 'switchover' ? await answer() : null
+  options.onHeal({ ...begun, switchover: answered })
+  return { ...begun, switchover: answered ?? (await answer()) }
+}
+
+async function askLater(field: Field, afterMs: number, signal: AbortSignal): Promise<string | null> {
+  try {
+    await sleep(afterMs, undefined, { signal })
+    const { ok, text } = await field.subject.switchover()
+    return ok ? `done: ${text}` : `refused: ${text}`
+  } catch (error) {
+    return `failed: ${error instanceof Error ? error.message : String(error)}`
+  }
+}
+
+/** Real hosts for `primary` and `replica`. Without a primary the first member stands in: it was one not long ago. */
+export async function resolve(field: Field, at: readonly string[], chance: Stream): Promise<readonly string[]> {
+  if (!at.some((one) => one === 'primary' || one === 'replica')) return at
+  const { members } = field.subject
+  const name = await field.subject.primary()
+  const primary = (members.find(({ member }) => member === name) ?? members[0])?.host ?? ''
+  const taken = new Set(at)
+  const replicas = chance.shuffle(members.map(({ host }) => host).filter((host) => host !== primary))
+  const replica = replicas.find((host) => !taken.has(host)) ?? replicas[0] ?? ''
+  const real = at.map((one) => (one === 'primary' ? primary : one === 'replica' ? replica : one))
+  const [first, second] = real
+  if (real.length !== 2 || first !== second) return real
+  // A pair whose ends turned out to be one host: the other end becomes somebody else.
+  const other = members.map(({ host }) => host).find((host) => host !== first) ?? field.subject.edge
+  return at[0] === 'primary' ? [primary, other] : [other, primary]
+}

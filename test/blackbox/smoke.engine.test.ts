@@ -1,0 +1,19 @@
+/** The black box on the real program, briefly: three faults with consequences. The long runs: `npm run blackbox`. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { reportText } from './report.ts'
+import { run } from './run.ts'
+import { readCommandLine, SMOKE } from './settings.ts'
+
+/** Any will do: the faults are the same three, their order and lengths differ. */
+const SEED = 20
+
+test('three faults lose, double and reorder nothing, and never make two writers', { timeout: 300_000 }, async (t) => {
+  const line = readCommandLine(['--smoke', '--seed', String(SEED)], () => SEED)
+  assert.ok(line !== 'help')
+  const report = await run({ settings: line.settings, say: (text) => t.diagnostic(text), signal: t.signal })
+  assert.ok(report.ok, reportText(report))
+  assert.deepEqual(report.rows.map(({ fault }) => fault).sort(), [...SMOKE.faults].sort())
+  assert.ok(report.acknowledged > 200, `${report.acknowledged} acknowledged`)
+  assert.ok(report.promotions.length >= 2, `${report.promotions.length} promotions`)
+})
