@@ -17,6 +17,8 @@ import type { FromGuard, ToGuard } from './protocol.ts'
 const PING_MIN_MS = 100
 /** A guard at the highest priority that missed as many pings is frozen or starved. */
 const PINGS_MISSED = 3
+/** It is asked when it was not asked for so many pings' time. */
+const ASK_EVERY = 1.5
 export const SILENT_MIN_MS = PINGS_MISSED * PING_MIN_MS
 /** With nothing armed there is nothing to fence: the guard is asked less often, and its silence judged by that. */
 const IDLE_FACTOR = 3
@@ -79,8 +81,9 @@ class Link implements GuardLink {
   #heardMs: number
   /** Silence before this is nothing to judge. */
   #judgedFromMs: number
-  /** When it was last told something that it answers. */
+  /** When it was last told something that it answers, and since when it owes an answer. */
   #askedMs = 0
+  #owesSinceMs: number | null = null
   #tickedMs: number
   #ready = false
   #open = true
@@ -132,8 +135,7 @@ class Link implements GuardLink {
     const idle = this.#armed.size === 0
     this.#armed.add(member)
     if (idle) this.#watchClosely()
-    this.#askedMs = this.#options.clock.nowMs()
-    this.#say({ do: 'arm', member, epoch, untilMs })
+    this.#ask({ do: 'arm', member, epoch, untilMs })
   }
 
   disarm(member: string): void {
@@ -157,6 +159,13 @@ class Link implements GuardLink {
   discard(): void {
     this.close()
     this.#child.kill('SIGKILL')
+  }
+
+  /** Says something that the guard answers. */
+  #ask(line: ToGuard): void {
+    this.#askedMs = this.#options.clock.nowMs()
+    this.#owesSinceMs ??= this.#askedMs
+    this.#say(line)
   }
 
   #say(line: ToGuard): void {
@@ -193,6 +202,7 @@ class Link implements GuardLink {
   #hear(answer: FromGuard): void {
     if (!this.#open) return
     this.#heardMs = this.#options.clock.nowMs()
+    this.#owesSinceMs = null
     if (answer.is === 'ready') {
       // With a watchdog that must be there nobody may count on the guard before it said that it is (R4).
       if (this.#options.watchdog?.required !== true) this.#becomeReady()
@@ -241,16 +251,16 @@ class Link implements GuardLink {
     if (nowMs - this.#tickedMs > 2 * everyMs) this.#judgedFromMs = nowMs - everyMs
     const silentMs = nowMs - Math.max(this.#heardMs, this.#judgedFromMs)
     const boundMs = this.#ready ? PINGS_MISSED * everyMs : START_MAX_MS
-    if (silentMs > boundMs) {
+    const owesMs = this.#owesSinceMs === null ? 0 : nowMs - Math.max(this.#owesSinceMs, this.#judgedFromMs)
+    if (silentMs > boundMs && owesMs >= everyMs) {
       const since = this.#ready ? '' : ` since its start ${Math.round(nowMs - this.#startedMs)} ms ago`
       this.#gone(`the guard is silent for ${Math.round(silentMs)} ms${since}`)
       return
     }
-    // An arm is answered as a ping is.
-    if (nowMs - this.#askedMs >= everyMs / 2) {
+    // An arm is answered as a ping is: a leader that renews at its pace needs no pings at all.
+    if (nowMs - this.#askedMs >= ASK_EVERY * everyMs) {
       this.#pings += 1
-      this.#askedMs = nowMs
-      this.#say({ do: 'ping', n: this.#pings })
+      this.#ask({ do: 'ping', n: this.#pings })
     }
     this.#wait()
   }

@@ -168,6 +168,21 @@ test('the listed member leaves a beat to one that is further on, once, and then 
   assert.equal(roleOf(s), 'claiming')
 })
 
+const NO_LONGER_FURTHER: readonly (readonly [string, Parameters<typeof tell>[2]])[] = [
+  [
+    'its own log is read again',
+    { kind: 'engine-view', view: engineView('b', { position: { timeline: 1, lsn: 1_200 } }) },
+  ],
+  ['the other one reports anew', { kind: 'peer', report: peerReport('c', at('c', 900)) }],
+]
+for (const [what, event] of NO_LONGER_FURTHER) {
+  test(`the listed member stops waiting when ${what} and it is as far itself`, () => {
+    const s = afterCrash('b', { c: at('c', 1_200) })
+    tell(s, s.nowMs + 20, event)
+    assert.equal(roleOf(s), 'claiming')
+  })
+}
+
 const NOT_FURTHER: readonly (readonly [string, Partial<PeerReport>])[] = [
   ['is as far', at('c', 1_000)],
   ['is on another timeline', { engine: engineView('c', { position: { timeline: 2, lsn: 1_200 } }) }],

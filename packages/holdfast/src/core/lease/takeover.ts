@@ -108,18 +108,22 @@ function isFurthest(turn: Turn, c: Case, own: Verdict): boolean {
   return listed.some((v) => v.eligible) && listed.every((v) => isFurther(own, v))
 }
 
-/** Leaves the lease for a beat to one that is further on, once. */
+/**
+ * Leaves the lease for a beat to one that is further on, once. Reports are up to a beat old: as soon as the newest ones
+ * no longer say so, for instance because the own log was read again when the other one asked, the wait ends.
+ */
 function yieldsTo(turn: Turn, c: Case, own: Verdict): boolean {
   const { state, settings, nowMs } = turn
   if (own.complete || c.record.release?.clean === true || c.record.sync.need === 0) return false
+  const further = candidateVerdicts(state, settings, nowMs).find(
+    (v) => isFurther(v, own) && freshReport(state, settings, v.member, nowMs)?.hasSession === true,
+  )
+  if (further === undefined) return false
   if (nowMs < state.deferUntilMs) {
     wake(turn, state.deferUntilMs)
     return true
   }
-  const further = candidateVerdicts(state, settings, nowMs).find(
-    (v) => isFurther(v, own) && freshReport(state, settings, v.member, nowMs)?.hasSession === true,
-  )
-  if (further === undefined || state.deferredTo !== null) return false
+  if (state.deferredTo !== null) return false
   const deferUntilMs = nowMs + settings.timing.beatMs
   because(turn, 'defers-to', {
     rule: 'R12',

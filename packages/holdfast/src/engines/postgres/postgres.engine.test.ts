@@ -25,6 +25,10 @@ import { cleanEnd, readControlFile } from './control-file.ts'
 const run = promisify(execFile)
 const isRoot = process.getuid?.() === 0
 
+/** A standby tells its status this often when there is nothing else to tell; one slow round may be the machine's. */
+const STATUS_MS = 1_000
+const RELEASE_ROUNDS = 3
+
 const found: Binaries[] = []
 for (let version = MAJOR_MIN; version <= MAJOR_MAX; version++) {
   const one = await findPostgres({ version })
@@ -95,6 +99,28 @@ function files(binaries: Binaries, of: () => PostgresCluster): void {
 }
 
 function copies(of: () => PostgresCluster): void {
+  test('a commit that its standby already holds is released with the new list, not with the next status', async () => {
+    const [a, b] = of().members
+    const { systemId } = await a.adapter.view(call())
+    must(await b.adapter.follow(a.endpoint, { epoch: 1, timeline: 1, systemId }, call()))
+    await until(b, (v) => v.receiving)
+    const [writer, reader] = [await connect(a), await connect(a)]
+    const waits: number[] = []
+    for (let round = 0; round < RELEASE_ROUNDS; round++) {
+      must(await a.adapter.applySync({ members: [], need: 1 }, call()))
+      const committed = writer.query("select pg_logical_emit_message(true, 'test', '')").then(() => performance.now())
+      await until(b, (v) => v.receiving)
+      const { rows } = await reader.query("select (pg_current_wal_flush_lsn() - '0/0')::float8 as lsn")
+      await until(b, (v) => (v.position?.lsn ?? 0) >= rows[0].lsn)
+      must(await a.adapter.applySync({ members: [b.endpoint.member], need: 1 }, call()))
+      const listedMs = performance.now()
+      waits.push((await committed) - listedMs)
+      must(await a.adapter.applySync({ members: [], need: 0 }, call()))
+    }
+    for (const client of [writer, reader]) await client.end()
+    assert.ok(Math.min(...waits) < STATUS_MS / 2, `waited ${waits.map(Math.round)} ms after the list was in effect`)
+  })
+
   test('a clean stop tells exactly where a replica ends that has everything', async () => {
     const [a, b] = of().members
     const final = must(await a.adapter.stop(call()))

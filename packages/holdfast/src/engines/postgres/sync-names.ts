@@ -11,12 +11,16 @@
  *   becomes `FIRST n (gate, ...)`, which is at least as strict as either rule and shows as priorities above 1.
  * - New walsenders take the postmaster's copy, and the postmaster reads the file before it tells its children: any
  *   visible change in one of them proves it; with no standby connected a fresh session shows it.
+ * - A walsender that takes a new list releases nobody; only the next reply of its standby does. When every client
+ *   waits, nothing is written, so the standby has nothing to reply to until its status is due, a second later. A small
+ *   local commit of ours is written once the new list is proved, and the reply to it releases them.
  */
 import type { SyncSet } from '../../core/model.ts'
 import type { Done } from '../contract.ts'
 import { CLOSED_NAMES, parseSyncNames, syncNamesOf } from './config.ts'
 import { askOnce, Line, localTarget } from './connection.ts'
 import { type Course, done, type Engine, failed } from './engine.ts'
+import { HEARTBEAT } from './probe.ts'
 
 const LOOK_MS = 2
 const ASK_MS = 2_000
@@ -49,6 +53,8 @@ export async function applySync(engine: Engine, sync: SyncSet, course: Course): 
   const change = { before, sync, strict: false }
   const proved = sync.need === 0 ? await commitPasses(engine, course) : await sendersAgree(engine, change, course)
   if (!proved) return course.late('sync set')
+  // It waits for nobody; one that fails costs those who wait a second at most, so it does not fail the change.
+  if (sync.need > 0 && !closed) await engine.hand.ask(HEARTBEAT, course.leftMs(ASK_MS))
   // Flushed, not inserted: whatever was acknowledged has been flushed, and standbys can be expected to reach it.
   const end = await engine.eye.ask("select pg_current_wal_flush_lsn() - '0/0' as lsn", course.leftMs(ASK_MS))
   if (!end.ok) return failed(`sync set: ${end.because}`)
