@@ -42,7 +42,7 @@ function reportOf(agent: string): PeerReport {
     loopAgeMs: 1,
     engine: null,
     frozenForEpoch: 0,
-    hasSession: true,
+    unready: null,
     noFailover: false,
     priority: 1,
   }

@@ -15,7 +15,7 @@ const REPORT = {
   loopAgeMs: 4,
   engine: null,
   frozenForEpoch: 4,
-  hasSession: true,
+  unready: null,
   noFailover: false,
   priority: 1,
 }

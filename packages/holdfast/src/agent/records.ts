@@ -108,7 +108,7 @@ const peerReport = z.object({
   engine: engineView.nullable(),
   frozenForEpoch: count,
   // An agent of an older version does not say; it is believed able, as it was before.
-  hasSession: z.boolean().default(true),
+  unready: prose.nullable().default(null),
   noFailover: z.boolean(),
   priority: z.number(),
 })

@@ -41,8 +41,9 @@ export function lagBytes(member: MemberState): number | null {
 function peerReport(moment: Moment, settings: MemberSettings, member: MemberState): PeerReport {
   const { nowMs, loopAgeMs } = moment
   const writableUntilMs = nowMs + trustedForMs(moment, member)
-  const hasSession = moment.state.session.phase === 'live'
-  return reportOf(member, settings, { nowMs, writableUntilMs, hasSession, loopAgeMs })
+  const { phase, trustedUntilMs } = moment.state.session
+  const session = phase === 'live' ? { untilMs: trustedUntilMs } : null
+  return reportOf(member, settings, { nowMs, writableUntilMs, session, loopAgeMs })
 }
 
 /** Reports of all members here. */

@@ -176,8 +176,11 @@ export interface PeerReport {
   readonly engine: EngineView | null
   /** It stopped its receiver for this epoch (R13); 0 when not frozen. */
   readonly frozenForEpoch: Epoch
-  /** Its agent holds a session, so it may claim; a fresh agent first waits until its predecessor's has run out. */
-  readonly hasSession: boolean
+  /**
+   * What keeps it from any lease, also from one that is given to it; null: nothing. A fresh agent has no session until
+   * its predecessor's has run out, and one that was frozen lets a ttl pass before it trusts its clock again.
+   */
+  readonly unready: string | null
   readonly noFailover: boolean
   readonly priority: number
 }

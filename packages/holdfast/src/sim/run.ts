@@ -21,7 +21,8 @@ export const REAL_CORE: CorePort = {
     const { session } = state
     const trusted = session.phase === 'live' && memberState.hold?.session === session.session
     const writableUntilMs = Math.max(trusted ? session.trustedUntilMs : 0, memberState.failsafeUntilMs)
-    return reportOf(memberState, own, { nowMs, writableUntilMs, hasSession: session.phase === 'live', loopAgeMs: 0 })
+    const live = session.phase === 'live' ? { untilMs: session.trustedUntilMs } : null
+    return reportOf(memberState, own, { nowMs, writableUntilMs, session: live, loopAgeMs: 0 })
   },
 }
 

@@ -142,7 +142,7 @@ function answerFreeze(turn: Turn): void {
     const report = reportOf(turn.state, settings, {
       nowMs,
       writableUntilMs: 0,
-      hasSession: turn.session !== null,
+      session: turn.session,
       loopAgeMs: 0,
     })
     turn.actions.push({ kind: 'answer-freeze', id: question.id, report, because: 'frozen' })

@@ -2,13 +2,15 @@
 import type { PeerReport, PublishedPosition } from '../model.ts'
 import type { MemberSettings } from '../settings.ts'
 import type { MemberState } from './member-state.ts'
+import { unready } from './readiness.ts'
 
 /** What the node knows and the member does not. */
 export interface ReportMoment {
   readonly nowMs: number
   /** The trust of the hold. */
   readonly writableUntilMs: number
-  readonly hasSession: boolean
+  /** Of the agent; null when it is not live. */
+  readonly session: { readonly untilMs: number } | null
   /** Filled in by the shell. */
   readonly loopAgeMs: number
 }
@@ -24,7 +26,7 @@ export function reportOf(state: MemberState, settings: MemberSettings, at: Repor
     loopAgeMs: at.loopAgeMs,
     engine: state.view,
     frozenForEpoch: state.frozenForEpoch,
-    hasSession: at.hasSession,
+    unready: unready(state, settings, at)?.code ?? null,
     noFailover: settings.self.noFailover,
     priority: settings.self.priority,
   }

@@ -2,30 +2,20 @@
  * What holds a member back from taking a lease however dead its holder is: order, pause, promise, clock, guard, pace.
  */
 import type { GroupRecord } from '../model.ts'
-import { type Detail, type Turn, wake } from './turn.ts'
-
-export interface HeldBack {
-  readonly code: string
-  readonly rule: string
-  readonly detail: Detail
-}
+import { type HeldBack, passing, unready } from './readiness.ts'
+import { type Turn, wake } from './turn.ts'
 
 /** Reasons not to act whatever the state of the holder. Wakes again when one of them ends by itself. */
 export function holdsBack(turn: Turn, record: GroupRecord): HeldBack | null {
   const { state, settings, nowMs } = turn
-  if (state.storeWentBack) return { code: 'store-went-back', rule: 'R22', detail: {} }
   const until = (code: string, rule: string, atMs: number): HeldBack | null => {
     if (nowMs >= atMs) return null
     wake(turn, atMs)
-    return { code, rule, detail: { forMs: Math.round(atMs - nowMs) } }
+    return passing(code, rule, nowMs, atMs)
   }
-  const wait =
-    until('clock-jumped', 'R23', state.tiltUntilMs) ?? until('promised-to-primary', 'R21', state.promisedUntilMs)
-  if (wait !== null) return wait
-  if (turn.session === null) return { code: 'no-session', rule: 'R7', detail: {} }
-  if (turn.session.untilMs - nowMs < settings.timing.ttlMs / 2)
-    return { code: 'session-too-short', rule: 'R18', detail: {} }
-  if (!state.guard.alive) return { code: 'no-guard', rule: 'R3', detail: {} }
+  const own = unready(state, settings, turn)
+  if (own?.untilMs !== undefined) wake(turn, own.untilMs)
+  if (own !== null) return own
   const meant = record.release?.clean === true && record.release.to === settings.self.member
   const ordered = intentStands(turn, record)
   if (meant || ordered) return null

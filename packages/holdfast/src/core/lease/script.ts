@@ -6,6 +6,7 @@ import type { EngineView, GroupRecord, PeerReport, SessionRecord } from '../mode
 import { type NodeSettings, type NodeState, startNode, stepNode } from '../node.ts'
 import type { Action, EngineOutcome, MemberEvent, SessionEvent, StoreOutcome } from '../protocol.ts'
 import { type MemberSettings, PROFILES, type Replication } from '../settings.ts'
+import type { MemberState } from './member-state.ts'
 
 export interface Script {
   readonly lines: string[]
@@ -105,7 +106,7 @@ export function peerReport(member: string, change: Partial<PeerReport> = {}): Pe
     loopAgeMs: 0,
     engine: engineView(member),
     frozenForEpoch: 0,
-    hasSession: true,
+    unready: null,
     noFailover: false,
     priority: 0,
     ...change,
@@ -201,6 +202,12 @@ function run(s: Script, atMs: number, what: string, step: (nowMs: number) => Ret
 
 export function roleOf(s: Script): string {
   return Object.values(s.state.members)[0]?.role ?? ''
+}
+
+export function memberOf(s: Script): MemberState {
+  const [state] = Object.values(s.state.members)
+  if (state === undefined) throw new Error('a script has one member')
+  return state
 }
 
 function actionText(a: Action): string {

@@ -2,12 +2,15 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { EngineView, GroupRecord, Intent, PeerReport } from '../model.ts'
 import type { MemberSettings, Replication } from '../settings.ts'
+import type { MemberState } from './member-state.ts'
+import { reportOf } from './report.ts'
 import {
   answerEngine,
   answerSessionRead,
   answerSessionWrite,
   answerWrite,
   engineView,
+  memberOf,
   memberSettings,
   openRecord,
   peerReport,
@@ -186,7 +189,7 @@ for (const [what, event] of NO_LONGER_FURTHER) {
 const NOT_FURTHER: readonly (readonly [string, Partial<PeerReport>])[] = [
   ['is as far', at('c', 1_000)],
   ['is on another timeline', { engine: engineView('c', { position: { timeline: 2, lsn: 1_200 } }) }],
-  ['cannot claim', { ...at('c', 1_200), hasSession: false }],
+  ['cannot claim', { ...at('c', 1_200), unready: 'no-session' }],
   ['does not answer', at('c', 1_200, { answering: false })],
   ['is a fork that was never opened', at('c', 1_200, { unopenedEpoch: 0 })],
 ]
@@ -341,6 +344,23 @@ test('a loop gap holds claims back for one ttl (R23)', () => {
   assert.equal(roleOf(s), 'replica')
   pass(s, 6_100)
   assert.equal(roleOf(s), 'claiming')
+})
+
+test('a member says what keeps it from any lease, so that nobody hands one to it meanwhile', () => {
+  const s = member()
+  const unready = (change: Partial<MemberState> = {}, untilMs = s.nowMs + 900): string | null => {
+    const state = { ...memberOf(s), ...change }
+    const at = { nowMs: s.nowMs, writableUntilMs: 0, session: { untilMs }, loopAgeMs: 0 }
+    return reportOf(state, memberSettings('b', SYNC), at).unready
+  }
+  assert.equal(unready(), null)
+  assert.equal(unready({ tiltUntilMs: s.nowMs + 1 }), 'clock-jumped')
+  assert.equal(unready({ promisedUntilMs: s.nowMs + 1 }), 'promised-to-primary')
+  assert.equal(unready({ storeWentBack: true }), 'store-went-back')
+  assert.equal(unready({ guard: { ...memberOf(s).guard, alive: false } }), 'no-guard')
+  assert.equal(unready({}, s.nowMs + 499), 'session-too-short')
+  tick(s, 5_000)
+  assert.equal(unready(), 'clock-jumped')
 })
 
 /** The epoch grows `times` without anybody asking for it; the last one was held by c and released. */

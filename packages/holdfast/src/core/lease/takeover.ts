@@ -116,7 +116,7 @@ function yieldsTo(turn: Turn, c: Case, own: Verdict): boolean {
   const { state, settings, nowMs } = turn
   if (own.complete || c.record.release?.clean === true || c.record.sync.need === 0) return false
   const further = candidateVerdicts(state, settings, nowMs).find(
-    (v) => isFurther(v, own) && freshReport(state, settings, v.member, nowMs)?.hasSession === true,
+    (v) => isFurther(v, own) && freshReport(state, settings, v.member, nowMs)?.unready === null,
   )
   if (further === undefined) return false
   if (nowMs < state.deferUntilMs) {

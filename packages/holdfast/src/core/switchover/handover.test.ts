@@ -252,7 +252,7 @@ for (const [code, change] of REFUSED) {
 
 const PASSING: readonly (readonly [string, Partial<Intent>, (s: Script) => unknown])[] = [
   ['target-not-heard', { to: 'c' }, (s) => [reports(s), view(s)]],
-  ['target-without-session', {}, (s) => [reports(s, { hasSession: false }), view(s)]],
+  ['target-not-ready', {}, (s) => [reports(s, { unready: 'no-session' }), view(s)]],
   ['target-not-streaming', {}, (s) => [view(s, [{ ...STANDBY, streaming: false }]), reports(s)]],
 ]
 for (const [code, change, stays] of PASSING) {
@@ -273,7 +273,7 @@ for (const [code, change, stays] of PASSING) {
 
 test('a named target that becomes fit in time is handed over to', () => {
   const s = quiet()
-  reports(s, { hasSession: false })
+  reports(s, { unready: 'no-session' })
   recordIs(s, { intent: INTENT })
   assert.ok(!s.pending.some((a) => a.kind === 'engine'))
   reports(s)
@@ -283,9 +283,9 @@ test('a named target that becomes fit in time is handed over to', () => {
 
 test('when nobody is named and nobody is fit, the answer comes at once', () => {
   const s = quiet()
-  reports(s, { hasSession: false })
+  reports(s, { unready: 'no-session' })
   recordIs(s, { intent: { ...INTENT, to: null } })
-  refusedBecause(s, 'target-without-session')
+  refusedBecause(s, 'target-not-ready')
 })
 
 test('a target that fell behind during the checkpoint is waited for before anything stops', () => {

@@ -19,7 +19,7 @@ const TARGET_LAG_BYTES_MAX = 16 * 1024 * 1024
 /** What a moment may mend: the target just came back, or the network blinked. */
 const PASSING = new Set([
   'target-not-heard',
-  'target-without-session',
+  'target-not-ready',
   'target-not-streaming',
   'target-not-in-sync',
   'target-lags',
@@ -107,7 +107,7 @@ function targetVerdict(turn: Turn, record: GroupRecord, spec: MemberSpec): Targe
   const report = freshReport(state, settings, spec.member, nowMs)
   if (spec.noFailover) return bad(spec.member, 'no-failover')
   if (report === null) return bad(spec.member, 'target-not-heard')
-  if (!report.hasSession) return bad(spec.member, 'target-without-session')
+  if (report.unready !== null) return bad(spec.member, 'target-not-ready', { lacks: report.unready })
   const standby = state.view?.standbys.find((s) => s.member === spec.member)
   if (standby === undefined || !standby.streaming) return bad(spec.member, 'target-not-streaming')
   if (settings.replication.kind !== 'async' && !record.sync.members.includes(spec.member) && record.sync.need > 0) {

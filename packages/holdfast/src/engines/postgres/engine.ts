@@ -2,6 +2,7 @@
  * What the operations of one member share: its home, its programs, its process, its connections, what was last written
  * into its settings and what was last seen of it. Holds no decisions.
  */
+import { isDeepStrictEqual } from 'node:util'
 import type { Position } from '../../core/model.ts'
 import { engineOwner, isShared } from '../../io/unprivileged.ts'
 import type { CallOptions, Done, EngineEndpoint, Progress } from '../contract.ts'
@@ -49,6 +50,8 @@ export class Engine {
   /** For writing: kept open on replicas too, so that a promotion has nothing to connect. */
   readonly hand: Line
   live: LiveSettings = { upstream: null, syncNames: CLOSED_NAMES }
+  /** The server that the last reload reached. */
+  #reloadedPid: number | null = null
   look: DataLook = { state: 'empty', file: null, because: '' }
   /** Where the log ended when last seen. */
   lastPosition: Position | null = null
@@ -117,8 +120,16 @@ export class Engine {
   /** Writes the changing settings and tells the server. */
   async reload(live: LiveSettings): Promise<void> {
     this.live = live
+    this.#reloadedPid = null
     await writeLive(live, this.home, this.o)
     this.postmaster.signal('SIGHUP')
+    this.#reloadedPid = this.postmaster.pid
+  }
+
+  /** The same settings were the last that this server was told: telling them again would cost a promotion its time. */
+  wasTold(live: LiveSettings): boolean {
+    const { pid } = this.postmaster
+    return pid !== null && pid === this.#reloadedPid && isDeepStrictEqual(live, this.live)
   }
 
   async noteUnopened(epoch: number | null): Promise<void> {

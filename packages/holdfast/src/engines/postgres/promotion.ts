@@ -28,8 +28,9 @@ export async function promote(engine: Engine, epoch: Epoch, sync: SyncSet, cours
   if (is.rows[0]?.replica !== true) return asPrimary(engine, sync, course)
   try {
     // With a set that lets acknowledgements through, the log is no fork without writes from the first moment on.
-    await engine.noteUnopened(isClosed(sync) ? epoch : null)
-    await engine.reload({ upstream: null, syncNames: syncNamesOf(sync) })
+    const live = { upstream: null, syncNames: syncNamesOf(sync) }
+    const noted = engine.noteUnopened(isClosed(sync) ? epoch : null)
+    await Promise.all([noted, engine.wasTold(live) ? null : engine.reload(live)])
   } catch (error) {
     return failed(`promote: cannot write the settings: ${text(error)}`)
   }
