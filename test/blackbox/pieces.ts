@@ -54,7 +54,10 @@ export interface StagedSubject {
 
 /** Room for data, log, what the run writes, and the lost tails that every rejoin keeps. */
 const DISK_MIB = 1_024
-const DISK_PARAMETERS = { max_wal_size: '160MB', min_wal_size: '80MB' }
+const DISK_PARAMETERS = {
+  ...{ max_wal_size: '160MB', min_wal_size: '80MB' },
+  ...{ wal_keep_size: '96MB', max_slot_wal_keep_size: '256MB' },
+}
 
 export async function stageSubject(world: World, folder: string, settings: RunSettings): Promise<StagedSubject> {
   const { mode, profile, store, program } = settings

@@ -217,7 +217,10 @@ class Holdfast implements HoldfastSubject {
     this.#promotions.list()
     this.#promotions.stop()
     await this.#view.close()
-    for (const disk of this.disks.values()) disk.unmount()
+    for (const disk of this.disks.values()) {
+      disk.rescueLogs()
+      disk.unmount()
+    }
   }
 
   #command(host: string, part: 'agent' | 'router' | 'store'): readonly string[] {

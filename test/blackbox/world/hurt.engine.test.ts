@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
@@ -46,6 +46,8 @@ test('a small disk is full to the last block, is freed, and goes away', { skip: 
     return t.skip(`only where a disk can be mounted: ${String(error)}`)
   }
   try {
+    mkdirSync(join(disk.folder, '.m1.run'))
+    writeFileSync(join(disk.folder, '.m1.run', 'postgres.log'), 'what the engine said')
     disk.fill()
     assert.equal(disk.freeBytes(), 0)
     assert.throws(() => writeFileSync(join(disk.folder, 'more'), Buffer.alloc(8_192)), { code: 'ENOSPC' })
@@ -53,10 +55,12 @@ test('a small disk is full to the last block, is freed, and goes away', { skip: 
     assert.ok(disk.freeBytes() > 7_000_000)
     disk.fill(2_000_000)
     assert.ok(disk.freeBytes() >= 1_900_000 && disk.freeBytes() < 3_200_000, `${disk.freeBytes()} bytes are free`)
+    disk.rescueLogs()
   } finally {
     disk.unmount()
     disk.unmount()
   }
+  assert.equal(readFileSync(join(folder, 'm1.run.postgres.log'), 'utf8'), 'what the engine said')
   assert.equal(existsSync(join(folder, 'small', 'ballast')), false)
   assert.doesNotMatch(readFileSync('/proc/self/mounts', 'utf8'), new RegExp(join(folder, 'small')))
 })

@@ -3,12 +3,23 @@
  * and root only. It lives in memory, so its size is kept small.
  */
 import { execFileSync } from 'node:child_process'
-import { chmodSync, mkdirSync, rmSync, statfsSync, statSync, truncateSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import {
+  chmodSync,
+  copyFileSync,
+  mkdirSync,
+  readdirSync,
+  rmSync,
+  statfsSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
+import { basename, dirname, join } from 'node:path'
 
 const MIB = 1_048_576
 const SIZE_MIB_MAX = 2_048
 const MOUNT_MS = 5_000
+const LOGS = /\.log(\.\d+)?$/
 
 export class SmallDisk {
   readonly folder: string
@@ -48,6 +59,15 @@ export class SmallDisk {
   freeBytes(): number {
     const { bavail, bsize } = statfsSync(this.folder)
     return bavail * bsize
+  }
+
+  /** What lies on it goes with it: the logs of the engines are put beside it before that. */
+  rescueLogs(): void {
+    for (const entry of readdirSync(this.folder, { recursive: true, withFileTypes: true })) {
+      if (!entry.isFile() || !LOGS.test(entry.name)) continue
+      const name = `${basename(entry.parentPath).replace(/^\./, '')}.${entry.name}`
+      copyFileSync(join(entry.parentPath, entry.name), join(dirname(this.folder), name))
+    }
   }
 
   /** Also while something still uses it; then it goes with its last user. */
