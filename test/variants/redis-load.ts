@@ -104,11 +104,12 @@ export class RedisLoad {
     await Promise.all(this.#writers)
   }
 
-  /** Acknowledged numbers that the primary does not have. */
+  /** Numbers acknowledged so far that the primary does not have; what is acknowledged meanwhile it cannot show yet. */
   async lost(): Promise<readonly number[]> {
+    const acked = this.acked.slice()
     const members = await asked(this.#port, 'SMEMBERS', 'entry')
     const have = new Set((Array.isArray(members) ? members : []).map(Number))
-    return this.acked.map(({ n }) => n).filter((n) => !have.has(n))
+    return acked.map(({ n }) => n).filter((n) => !have.has(n))
   }
 
   async #write(): Promise<void> {

@@ -103,7 +103,10 @@ async function endServer(engine: Engine, course: Course): Promise<Done> {
   return done(position)
 }
 
-/** Nothing is accepted any more, and who could confirm the end has confirmed it. */
+/**
+ * Nothing is accepted any more, and who could confirm the end has confirmed it. `WAIT` waits for what its own client
+ * sent last, from Redis 7.2 on only if that was replicated: a word to nobody is.
+ */
 async function refuseWrites(
   engine: Engine,
   replicas: number,
@@ -112,7 +115,8 @@ async function refuseWrites(
 ): Promise<void> {
   const waitMs = String(Math.floor(course.leftMs(CONFIRM_MS)))
   const wait = replicas > 0 ? [['WAIT', String(replicas), waitMs]] : []
-  const commands = [['CONFIG', 'SET', 'min-replicas-to-write', String(CLOSED)], ['PING'], ...wait, ...then]
+  const closed = ['CONFIG', 'SET', 'min-replicas-to-write', String(CLOSED)]
+  const commands = [closed, ['PUBLISH', 'holdfast:end', ''], ...wait, ...then]
   await engine.hand.ask(commands, course.leftMs(CONFIRM_MS + ASK_MS))
 }
 
