@@ -29,9 +29,11 @@ export class EngineFeed {
   #last: EngineView | null = null
   #startedMs = 0
   #sessionBeatAtMs: number | null = null
+  #beatMs: number
 
   constructor(options: EngineFeedOptions) {
     this.#options = options
+    this.#beatMs = options.beatMs
     options.adapter.onExit(() => {
       if (this.#closed) return
       const { mailbox, member } = this.#options
@@ -44,9 +46,10 @@ export class EngineFeed {
     this.look()
   }
 
-  /** The session's next beat, for feeds of the same beat; see `pace.ts`. */
-  pace(sessionBeatAtMs: number | null): void {
+  /** The session's next beat, for feeds of the same beat, and how long a beat is now; see `pace.ts`. */
+  pace(sessionBeatAtMs: number | null, beatMs: number): void {
     this.#sessionBeatAtMs = sessionBeatAtMs
+    this.#beatMs = beatMs
     if (!this.#closed && this.#looking === null && this.#timer !== null) this.#wait()
   }
 
@@ -81,9 +84,10 @@ export class EngineFeed {
   }
 
   #wait(): void {
-    const { mailbox, beatMs } = this.#options
+    const { mailbox } = this.#options
     if (this.#timer !== null) clearTimeout(this.#timer)
-    const atMs = nextLookMs({ startedMs: this.#startedMs, beatMs, sessionBeatAtMs: this.#sessionBeatAtMs })
+    const pace = { startedMs: this.#startedMs, beatMs: this.#beatMs, sessionBeatAtMs: this.#sessionBeatAtMs }
+    const atMs = nextLookMs(pace)
     this.#timer = setTimeout(() => this.look(), Math.max(1, atMs - mailbox.nowMs()))
   }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { nextAskMs, nextLookMs } from './pace.ts'
+import { beatNow, nextAskMs, nextLookMs } from './pace.ts'
 
 const BEAT_MS = 200
 
@@ -33,4 +33,21 @@ test('beats that are tried in quick succession do not make the looks as quick', 
   for (const sessionBeatAtMs of [1_001, 1_020, 1_050, 1_090]) {
     assert.ok(nextLookMs({ startedMs, beatMs: BEAT_MS, sessionBeatAtMs }) >= startedMs + BEAT_MS / 2)
   }
+})
+
+test('the beat is an eighth while a holder is about to be given up, and no longer', () => {
+  const holder = { unchangedSinceMs: 1_000, ttlMs: 3_000 }
+  assert.equal(beatNow(600, null, 9_000), 600)
+  for (const [silentMs, beatMs] of [
+    [0, 600],
+    [1_799, 600],
+    [1_800, 75],
+    [3_200, 75],
+    [4_501, 600],
+    [60_000, 600],
+  ] as const) {
+    assert.equal(beatNow(600, holder, 1_000 + silentMs), beatMs, `after ${silentMs} ms`)
+  }
+  assert.equal(beatNow(80, { unchangedSinceMs: 0, ttlMs: 400 }, 400), 25)
+  assert.equal(beatNow(20, { unchangedSinceMs: 0, ttlMs: 100 }, 100), 20)
 })

@@ -14,6 +14,12 @@ const STRETCH = 1.1
 const SHRINK = 0.5
 /** Until they are in step. */
 const CATCH_UP = 0.75
+/**
+ * A holder that is silent for this share of its ttl may soon be replaced. What its engine writes last arrives until the
+ * guard ends it, just before that; with looks an eighth of a beat old the one who holds most of it is known. It is over
+ * when the silence lasts, so that a store that is away costs nothing.
+ */
+const HURRY = { from: 0.6, until: 1.5, share: 8, leastMs: 25 }
 
 export interface Pace {
   /** When the last one began. */
@@ -37,4 +43,17 @@ function nextMs({ startedMs, beatMs, sessionBeatAtMs }: Pace, shiftMs: number): 
   const inStepMs = sessionBeatAtMs + shiftMs
   const fits = inStepMs >= startedMs + SHRINK * beatMs && inStepMs <= startedMs + STRETCH * beatMs
   return fits ? inStepMs : startedMs + CATCH_UP * beatMs
+}
+
+/** The holder that a replica follows, as far as this agent has seen it; null when there is none or it is itself. */
+export interface HolderSilence {
+  readonly unchangedSinceMs: number
+  readonly ttlMs: number
+}
+
+export function beatNow(beatMs: number, holder: HolderSilence | null, nowMs: number): number {
+  if (holder === null) return beatMs
+  const silence = (nowMs - holder.unchangedSinceMs) / holder.ttlMs
+  if (silence < HURRY.from || silence > HURRY.until) return beatMs
+  return Math.min(beatMs, Math.max(HURRY.leastMs, beatMs / HURRY.share))
 }

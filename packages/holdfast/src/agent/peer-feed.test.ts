@@ -124,6 +124,23 @@ test('of two agents one asks, and both hear of each other every beat', async () 
   assert.ok(b.heard.every((report) => report.agent === 'a' && report.loopAgeMs >= 1 && report.loopAgeMs < REQUEST_MS))
 })
 
+test('a shorter beat is kept at once, and the longer one again', async () => {
+  const [a, b] = [await party('a'), await party('b')]
+  meet(a, b)
+  meet(b, a)
+  await sleep(2 * BEAT_MS)
+  const askedIn = async (beats: number): Promise<number> => {
+    const before = b.asked.length
+    await sleep(beats * BEAT_MS)
+    return b.asked.length - before
+  }
+  a.feed?.pace(null, BEAT_MS / 5)
+  assert.ok((await askedIn(8)) >= 12)
+  a.feed?.pace(null, BEAT_MS)
+  await sleep(BEAT_MS)
+  assert.ok((await askedIn(8)) <= 10)
+})
+
 test('who is no longer told asks for itself', async () => {
   const [a, b] = [await party('a'), await party('b')]
   meet(a, b)

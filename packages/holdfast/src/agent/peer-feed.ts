@@ -34,10 +34,12 @@ export class PeerFeed {
   /** When it was asked last, by agent. */
   readonly #askedMs = new Map<string, number>()
   #sessionBeatAtMs: number | null = null
+  #beatMs: number
   #closed = false
 
   constructor(options: PeerFeedOptions) {
     this.#options = options
+    this.#beatMs = options.beatMs
   }
 
   start(): void {
@@ -52,7 +54,7 @@ export class PeerFeed {
 
   /** A peer asked and brought its reports. What may be older than an answer would be is not believed. */
   told(telling: Telling): void {
-    const { agent, boot, peers, mailbox, beatMs, requestMs } = this.#options
+    const { agent, boot, peers, mailbox, requestMs } = this.#options
     const { from } = telling
     if (this.#closed || !peers.has(from)) return
     const nowMs = mailbox.nowMs()
@@ -64,13 +66,14 @@ export class PeerFeed {
       reports.map((report) => localReport(report, telling.nowMs, afterMs, nowMs)),
     )
     if (from > agent) return
-    this.#restUntilMs.set(from, nowMs + TOLD_BEATS * beatMs)
+    this.#restUntilMs.set(from, nowMs + TOLD_BEATS * this.#beatMs)
     if (this.#timers.has(from)) this.#wait(from)
   }
 
-  /** The session's next beat; see `pace.ts`. */
-  pace(sessionBeatAtMs: number | null): void {
+  /** The session's next beat, and how long a beat is now; see `pace.ts`. */
+  pace(sessionBeatAtMs: number | null, beatMs: number): void {
     this.#sessionBeatAtMs = sessionBeatAtMs
+    this.#beatMs = beatMs
     for (const agent of this.#timers.keys()) this.#wait(agent)
   }
 
@@ -86,10 +89,10 @@ export class PeerFeed {
 
   /** Asks with the next beat, or when there was no word from it for long enough. */
   #wait(agent: string): void {
-    const { mailbox, beatMs } = this.#options
+    const { mailbox } = this.#options
     clearTimeout(this.#timers.get(agent))
     const startedMs = this.#askedMs.get(agent) ?? mailbox.nowMs()
-    const inStepMs = nextAskMs({ startedMs, beatMs, sessionBeatAtMs: this.#sessionBeatAtMs })
+    const inStepMs = nextAskMs({ startedMs, beatMs: this.#beatMs, sessionBeatAtMs: this.#sessionBeatAtMs })
     const atMs = Math.max(inStepMs, this.#restUntilMs.get(agent) ?? 0)
     this.#timers.set(
       agent,

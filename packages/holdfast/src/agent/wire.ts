@@ -23,6 +23,7 @@ import { Loop } from './loop.ts'
 import { Mailbox } from './mailbox.ts'
 import { Metrics } from './metrics.ts'
 import { operatorRoutes } from './operator.ts'
+import { beatNow } from './pace.ts'
 import { adaptersOf, doorTls, endpointOf, peersOf, storeOf } from './parts.ts'
 import { PeerFeed } from './peer-feed.ts'
 import type { PeerLink } from './peer-link.ts'
@@ -116,6 +117,7 @@ class Body {
   readonly #peerFeed: PeerFeed
   readonly #performer: Performer
   #pacedMs: number | null = null
+  #pacedBeatMs = 0
   readonly loop: Loop
 
   constructor(options: AgentOptions, spec: AgentSpec) {
@@ -342,15 +344,22 @@ class Body {
     if (stranger !== null) this.#reasons.stranger(this.#options.name, stranger.session, 2 * this.#settings.ttlMs)
   }
 
-  /** Only feeds that beat as the session does keep to its beats. */
-  #keepPace({ session }: NodeState): void {
+  /** Only feeds that beat as the session does keep to its beats; while a holder is silent they are quicker. */
+  #keepPace({ session, members }: NodeState): void {
+    const nowMs = this.#mailbox.nowMs()
     const atMs = session.phase === 'live' ? session.nextBeatAtMs : null
-    if (atMs === this.#pacedMs) return
+    const beats = this.#settings.members.map(({ self, timing }): [string, number] => {
+      const state = members[self.member]
+      const holder = state?.role === 'replica' ? state.holder : null
+      return [self.member, beatNow(timing.beatMs, holder, nowMs)]
+    })
+    const shortestMs = Math.min(this.#settings.beatMs, ...beats.map(([, beatMs]) => beatMs))
+    if (atMs === this.#pacedMs && shortestMs === this.#pacedBeatMs) return
     this.#pacedMs = atMs
-    for (const { self, timing } of this.#settings.members) {
-      if (timing.beatMs === this.#settings.beatMs) this.#engineFeeds.get(self.member)?.pace(atMs)
-    }
-    this.#peerFeed.pace(atMs)
+    this.#pacedBeatMs = shortestMs
+    const inStep = (beatMs: number): number | null => (beatMs === this.#settings.beatMs ? atMs : null)
+    for (const [member, beatMs] of beats) this.#engineFeeds.get(member)?.pace(inStep(beatMs), beatMs)
+    this.#peerFeed.pace(inStep(shortestMs), shortestMs)
   }
 
   /** Our own session needs no watch: its writer tells. */

@@ -130,6 +130,27 @@ describe('a description without mistakes', () => {
   })
 })
 
+describe('what a crashed primary does', () => {
+  const cases: readonly (readonly [string, string, number])[] = [
+    ['postgres', 'sync', 300],
+    ['redis', 'sync', 0],
+    ['redis', 'quorum: 1', 0],
+    ['redis', 'async: { lossBytesMax: 1MiB, lossTimeMax: 5s }', 300],
+  ]
+  for (const [engine, replication, moveMs] of cases) {
+    it(`is weighed against a move of ${moveMs} ms for ${engine} with ${replication.split(':')[0]}`, () => {
+      const spoken = replication.includes(':') ? `{ ${replication} }` : replication
+      const text = good
+        .replace('engine: postgres', `engine: ${engine}`)
+        .replace('replication: sync', `replication: ${spoken}`)
+        .replace(engine === 'redis' ? /^ *database: .*\n/m : /^never$/, '')
+      const loaded = load(text)
+      assert.ok(loaded.ok, told(loaded, 'x'))
+      assert.equal(nodeSettings(loaded.platform, 'a-1').members[0]?.moveEstimateMs, moveMs)
+    })
+  }
+})
+
 describe('whatever the bytes', () => {
   it('never throws for random bytes', () => {
     const bytes = fc.uint8Array({ maxLength: 200 })

@@ -42,10 +42,19 @@ export function memberSettings(_platform: Platform, group: GroupSpec, member: Gr
     failover: group.failover,
     whenAlone: group.whenAlone,
     timing: group.timing,
-    moveEstimateMs: MOVE_ESTIMATE_MS,
+    moveEstimateMs: moveEstimateOf(group),
     flapFree: group.antiFlap.free,
     flapWindowMs: group.antiFlap.windowMs,
   }
+}
+
+/**
+ * A Redis that starts again begins a new history, which every replica must copy in full before it counts; where they
+ * confirm, moving costs nothing acknowledged and leaves them able to go on. Without confirmations moving costs the last
+ * writes and starting again does not.
+ */
+function moveEstimateOf({ engine, replication }: GroupSpec): number {
+  return engine === 'redis' && replication.kind !== 'async' ? 0 : MOVE_ESTIMATE_MS
 }
 
 /**
