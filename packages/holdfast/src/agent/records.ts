@@ -107,7 +107,7 @@ const peerReport = z.object({
   loopAgeMs: ms,
   engine: engineView.nullable(),
   frozenForEpoch: count,
-  // An agent of an older version does not say; it is believed able, as it was before.
+  // An agent of an older version does not say; it is believed ready.
   unready: prose.nullable().default(null),
   noFailover: z.boolean(),
   priority: z.number(),

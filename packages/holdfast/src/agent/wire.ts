@@ -117,7 +117,7 @@ class Body {
   readonly #peerFeed: PeerFeed
   readonly #performer: Performer
   #pacedMs: number | null = null
-  #pacedBeatMs = 0
+  #pacedBeats = ''
   readonly loop: Loop
 
   constructor(options: AgentOptions, spec: AgentSpec) {
@@ -354,9 +354,10 @@ class Body {
       return [self.member, beatNow(timing.beatMs, holder, nowMs)]
     })
     const shortestMs = Math.min(this.#settings.beatMs, ...beats.map(([, beatMs]) => beatMs))
-    if (atMs === this.#pacedMs && shortestMs === this.#pacedBeatMs) return
+    const all = beats.join()
+    if (atMs === this.#pacedMs && all === this.#pacedBeats) return
     this.#pacedMs = atMs
-    this.#pacedBeatMs = shortestMs
+    this.#pacedBeats = all
     const inStep = (beatMs: number): number | null => (beatMs === this.#settings.beatMs ? atMs : null)
     for (const [member, beatMs] of beats) this.#engineFeeds.get(member)?.pace(inStep(beatMs), beatMs)
     this.#peerFeed.pace(inStep(shortestMs), shortestMs)

@@ -19,6 +19,8 @@ const PING_MIN_MS = 100
 const PINGS_MISSED = 3
 /** It is asked when it was not asked for so many pings' time. */
 const ASK_EVERY = 1.5
+/** A question is open this long before its silence counts: as long as a pause of our own is forgiven. */
+const PATIENCE = 2
 export const SILENT_MIN_MS = PINGS_MISSED * PING_MIN_MS
 /** With nothing armed there is nothing to fence: the guard is asked less often, and its silence judged by that. */
 const IDLE_FACTOR = 3
@@ -248,16 +250,16 @@ class Link implements GuardLink {
     const nowMs = this.#options.clock.nowMs()
     const everyMs = this.#everyMs()
     // When this process itself stood still the guard's answers are still unread: judge it from now on.
-    if (nowMs - this.#tickedMs > 2 * everyMs) this.#judgedFromMs = nowMs - everyMs
+    if (nowMs - this.#tickedMs > PATIENCE * everyMs) this.#judgedFromMs = nowMs - everyMs
     const silentMs = nowMs - Math.max(this.#heardMs, this.#judgedFromMs)
     const boundMs = this.#ready ? PINGS_MISSED * everyMs : START_MAX_MS
     const owesMs = this.#owesSinceMs === null ? 0 : nowMs - Math.max(this.#owesSinceMs, this.#judgedFromMs)
-    if (silentMs > boundMs && owesMs >= everyMs) {
+    if (silentMs > boundMs && owesMs >= PATIENCE * everyMs) {
       const since = this.#ready ? '' : ` since its start ${Math.round(nowMs - this.#startedMs)} ms ago`
       this.#gone(`the guard is silent for ${Math.round(silentMs)} ms${since}`)
       return
     }
-    // An arm is answered as a ping is: a leader that renews at its pace needs no pings at all.
+    // An arm is answered as a ping is, so a leader that renews needs few pings beside it.
     if (nowMs - this.#askedMs >= ASK_EVERY * everyMs) {
       this.#pings += 1
       this.#ask({ do: 'ping', n: this.#pings })

@@ -122,8 +122,7 @@ export class Engine {
     this.live = live
     this.#reloadedPid = null
     await writeLive(live, this.home, this.o)
-    this.postmaster.signal('SIGHUP')
-    this.#reloadedPid = this.postmaster.pid
+    if (this.postmaster.signal('SIGHUP')) this.#reloadedPid = this.postmaster.pid
   }
 
   /** The same settings were the last that this server was told: telling them again would cost a promotion its time. */

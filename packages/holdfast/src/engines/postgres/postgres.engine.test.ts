@@ -20,7 +20,9 @@ import {
   type PostgresCluster,
   temporaryBase,
 } from './cluster-fixture.ts'
+import { askOnce, localTarget } from './connection.ts'
 import { cleanEnd, readControlFile } from './control-file.ts'
+import { homeOf } from './home.ts'
 
 const run = promisify(execFile)
 const isRoot = process.getuid?.() === 0
@@ -53,6 +55,7 @@ for (const binaries of found) {
     })
     after(() => cluster.close())
     files(binaries, () => cluster)
+    confirming(() => cluster)
     copies(() => cluster)
   })
 }
@@ -98,7 +101,7 @@ function files(binaries: Binaries, of: () => PostgresCluster): void {
   })
 }
 
-function copies(of: () => PostgresCluster): void {
+function confirming(of: () => PostgresCluster): void {
   test('a commit that its standby already holds is released with the new list, not with the next status', async () => {
     const [a, b] = of().members
     const { systemId } = await a.adapter.view(call())
@@ -121,6 +124,29 @@ function copies(of: () => PostgresCluster): void {
     assert.ok(Math.min(...waits) < STATUS_MS / 2, `waited ${waits.map(Math.round)} ms after the list was in effect`)
   })
 
+  test('a frozen replica is promoted behind the gate, also when somebody took it away meanwhile', async () => {
+    const [a, b] = of().members
+    const { systemId } = await a.adapter.view(call())
+    must(await b.adapter.freeze(2, call()))
+    const o = of().options[1] as PostgresOptions
+    const told = async (sql: string): Promise<unknown> => {
+      const answer = await askOnce(localTarget(await homeOf(o, null), o), sql, 2_000)
+      assert.ok(answer.ok, JSON.stringify(answer))
+      return answer.rows[0]
+    }
+    await told("alter system set synchronous_standby_names = ''")
+    await told('select pg_reload_conf()')
+    const shown = "select current_setting('synchronous_standby_names') as names"
+    while (((await told(shown)) as { names: string }).names !== '') await told('select pg_sleep(0.01)')
+    must(await b.adapter.promote(2, { members: [], need: 1 }, call()))
+    assert.deepEqual((await until(b, (v) => v.role === 'primary')).sync, { members: [], need: 1 })
+    must(await b.adapter.fence(call()))
+    must(await b.adapter.follow(a.endpoint, { epoch: 3, timeline: 1, systemId }, call()))
+    await until(b, (v) => v.receiving)
+  })
+}
+
+function copies(of: () => PostgresCluster): void {
   test('a clean stop tells exactly where a replica ends that has everything', async () => {
     const [a, b] = of().members
     const final = must(await a.adapter.stop(call()))

@@ -23,14 +23,18 @@ const RECEIVER_GONE_MS = 4
 export async function promote(engine: Engine, epoch: Epoch, sync: SyncSet, course: Course): Promise<Done> {
   await engine.postmaster.adopt()
   if (engine.postmaster.pid === null) return failed('promote: the engine does not run')
-  const is = await engine.eye.ask('select pg_is_in_recovery() as replica', course.leftMs(ASK_MS))
+  const is = await engine.eye.ask(
+    "select pg_is_in_recovery() as replica, current_setting('synchronous_standby_names') as names",
+    course.leftMs(ASK_MS),
+  )
   if (!is.ok) return failed(`promote: ${is.because}`)
   if (is.rows[0]?.replica !== true) return asPrimary(engine, sync, course)
   try {
     // With a set that lets acknowledgements through, the log is no fork without writes from the first moment on.
     const live = { upstream: null, syncNames: syncNamesOf(sync) }
-    const noted = engine.noteUnopened(isClosed(sync) ? epoch : null)
-    await Promise.all([noted, engine.wasTold(live) ? null : engine.reload(live)])
+    await engine.noteUnopened(isClosed(sync) ? epoch : null)
+    // A frozen member mostly was told before; the rule must be what the server itself says, whoever changed it since.
+    if (is.rows[0]?.names !== live.syncNames || !engine.wasTold(live)) await engine.reload(live)
   } catch (error) {
     return failed(`promote: cannot write the settings: ${text(error)}`)
   }

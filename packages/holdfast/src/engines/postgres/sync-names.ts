@@ -24,6 +24,8 @@ import { HEARTBEAT } from './probe.ts'
 
 const LOOK_MS = 2
 const ASK_MS = 2_000
+/** As long as the look's own write may take, so that neither cuts the other's connection first. */
+const RELEASE_MS = 3_000
 /**
  * A commit that waits for standbys without touching a row that anybody needs. A transaction number alone is not enough:
  * a commit waits only if its transaction wrote to the log before (`wrote_xlog` in RecordTransactionCommit).
@@ -53,8 +55,8 @@ export async function applySync(engine: Engine, sync: SyncSet, course: Course): 
   const change = { before, sync, strict: false }
   const proved = sync.need === 0 ? await commitPasses(engine, course) : await sendersAgree(engine, change, course)
   if (!proved) return course.late('sync set')
-  // It waits for nobody; one that fails costs those who wait a second at most, so it does not fail the change.
-  if (sync.need > 0 && !closed) await engine.hand.ask(HEARTBEAT, course.leftMs(ASK_MS))
+  // One that fails costs those who wait a second at most, so nobody waits for it.
+  if (sync.need > 0 && !closed) void engine.hand.ask(HEARTBEAT, RELEASE_MS)
   // Flushed, not inserted: whatever was acknowledged has been flushed, and standbys can be expected to reach it.
   const end = await engine.eye.ask("select pg_current_wal_flush_lsn() - '0/0' as lsn", course.leftMs(ASK_MS))
   if (!end.ok) return failed(`sync set: ${end.because}`)

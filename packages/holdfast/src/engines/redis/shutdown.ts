@@ -116,7 +116,8 @@ async function refuseWrites(
   const waitMs = String(Math.floor(course.leftMs(CONFIRM_MS)))
   const wait = replicas > 0 ? [['WAIT', String(replicas), waitMs]] : []
   const closed = ['CONFIG', 'SET', 'min-replicas-to-write', String(CLOSED)]
-  const commands = [closed, ['PUBLISH', 'holdfast:end', ''], ...wait, ...then]
+  // A stop that failed may have left its pause behind, and a word that is replicated would wait for its end.
+  const commands = [closed, ['CLIENT', 'UNPAUSE'], ['PUBLISH', 'holdfast:end', ''], ...wait, ...then]
   await engine.hand.ask(commands, course.leftMs(CONFIRM_MS + ASK_MS))
 }
 
