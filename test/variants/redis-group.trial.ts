@@ -1,6 +1,6 @@
 /**
- * Not part of the suite yet: on a quiet machine it holds, on one with a load above ten a switchover may find nobody open
- * for writes. `node --test test/variants/redis-group.trial.ts`.
+ * Not part of the suite yet: on a quiet machine it holds, with a load above ten a switchover may find nobody open for
+ * writes. `node --test test/variants/redis-group.trial.ts`.
  *
  * A Redis group run by the real program: founded, its primary killed, its host crashed, moved on purpose to and fro,
  * under load all the time. In a synchronous group no write that a client waited for is lost; a planned move loses
