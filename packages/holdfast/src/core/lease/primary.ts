@@ -70,11 +70,11 @@ export function successor(turn: Turn): string | null {
   const record = state.record?.value ?? null
   if (record === null) return null
   const listed = settings.replication.kind === 'async' ? record.members : record.sync.members
-  const able = settings.members
-    .filter((m) => m.member !== settings.self.member && !m.noFailover && listed.includes(m.member))
-    .map((m) => freshReport(state, settings, m.member, nowMs))
-    .filter((report) => report?.engine?.answering === true && report.role === 'replica')
+  const able = settings.members.filter((m) => {
+    if (m.member === settings.self.member || m.noFailover || !listed.includes(m.member)) return false
+    const report = freshReport(state, settings, m.member, nowMs)
+    return report?.engine?.answering === true && report.role === 'replica'
+  })
   const need = settings.replication.kind === 'async' ? 1 : record.sync.members.length - record.sync.need + 1
-  const ready = able.find((report) => report?.unready === null)
-  return able.length >= need ? (ready?.member ?? null) : null
+  return able.length >= need ? (able[0]?.member ?? null) : null
 }

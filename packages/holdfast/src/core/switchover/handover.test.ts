@@ -336,15 +336,3 @@ test('a release that somebody else wrote does not end the hand-over before the e
   recordIs(s, { phase: 'released', release })
   assert.equal(roleOf(s), 'fencing')
 })
-
-for (const [unready, does] of [
-  [null, 'moves-away'],
-  ['no-session', 'restarts-in-place'],
-] as const) {
-  test(`a primary that crashed ${does} when its successor says "${unready ?? 'ready'}"`, () => {
-    const s = primary({ moveEstimateMs: 0 })
-    reports(s, { unready })
-    tell(s, s.nowMs + 1, { kind: 'engine-exited' })
-    assert.ok(s.lines.some((line) => line.includes(`because ${does}`)))
-  })
-}
