@@ -31,6 +31,10 @@ const ATTEMPT_MIN_MS = 40
 /** Attempts double: a first one of a third leaves room for a second one of two thirds. */
 const ATTEMPT_SHARE = 3
 
+/** A watch that broke silently is found within a ttl or so: whoever has the longer one is woken less often. */
+const HEARTBEAT_MIN_MS = 250
+const HEARTBEAT_SHARE = 1.5
+
 /** Connects on first use; throws a HoldfastError only for settings that can never work. */
 export function openStore(settings: StoreSettings): Store {
   const attemptMs = Math.min(ATTEMPT_MS, Math.max(ATTEMPT_MIN_MS, settings.requestMs / ATTEMPT_SHARE))
@@ -40,7 +44,8 @@ export function openStore(settings: StoreSettings): Store {
     if (token !== null && !/^[\x21-\x7e]+$/.test(token)) {
       throw invalid('its token has blanks or characters that HTTP cannot carry', 'use letters, digits and punctuation')
     }
-    return connectEmbeddedStore({ urls, token, ...(ca === undefined ? {} : { ca }), attemptMs })
+    const heartbeatMs = Math.max(HEARTBEAT_MIN_MS, settings.requestMs * HEARTBEAT_SHARE)
+    return connectEmbeddedStore({ urls, token, ...(ca === undefined ? {} : { ca }), attemptMs, heartbeatMs })
   }
   const { endpoints, username, password, ca, cert, key, prefix } = settings
   verifyUrls(endpoints)

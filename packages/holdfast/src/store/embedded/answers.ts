@@ -132,7 +132,7 @@ export class StoreAnswers {
       const parsed = parseWatch(body)
       if (!parsed.ok) return refusal(400, 'malformed', parsed.because)
       if (this.#watchers.isFull()) return refusal(503, 'busy', `${WATCHERS_MAX} watches are open`)
-      this.#watchers.add(response, parsed.value.prefix, parsed.value.after)
+      this.#watchers.add(response, parsed.value)
       return null
     }
     return refusal(404, 'not-found', 'known are /v1/get, /v1/list, /v1/cas and /v1/watch')

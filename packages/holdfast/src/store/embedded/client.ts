@@ -10,7 +10,7 @@ import { StoreHistory } from '../history.ts'
 import { keyMistake, prefixMistake, revisionMistake, valueMistake } from '../limits.ts'
 import { WatchView } from '../view.ts'
 import { type Session, WatchLoop } from '../watch-loop.ts'
-import { readEntries, readEntry, readError, readStamp, SILENCE_MS } from './protocol.ts'
+import { HEARTBEAT_MS, readEntries, readEntry, readError, readStamp, SILENT_HEARTBEATS } from './protocol.ts'
 
 export interface EmbeddedConnection {
   /** Addresses of the one server, tried in turn. */
@@ -20,6 +20,8 @@ export interface EmbeddedConnection {
   readonly ca?: string
   /** Length of the first attempt; further ones get twice the time each. */
   readonly attemptMs?: number
+  /** How often a quiet watch shows that it is alive; one that is silent for three times as long is opened anew. */
+  readonly heartbeatMs?: number
 }
 
 type Json = Readonly<Record<string, unknown>>
@@ -43,12 +45,14 @@ class EmbeddedClient implements Store {
   readonly #channels: readonly Channel[]
   readonly #attempts: Attempts
   readonly #headers: Readonly<Record<string, string>>
+  readonly #heartbeatMs: number
   readonly #history = new StoreHistory()
   readonly #watches = new Set<Watch>()
 
-  constructor({ urls, token, ca, attemptMs = ATTEMPT_MS }: EmbeddedConnection) {
+  constructor({ urls, token, ca, attemptMs = ATTEMPT_MS, heartbeatMs = HEARTBEAT_MS.usual }: EmbeddedConnection) {
     this.#channels = urls.map((url) => new Channel({ url, ...(ca === undefined ? {} : { ca }) }))
     this.#attempts = new Attempts(urls.length, attemptMs)
+    this.#heartbeatMs = heartbeatMs
     this.#headers = token === null ? {} : { authorization: `Bearer ${token}` }
   }
 
@@ -172,11 +176,13 @@ class EmbeddedClient implements Store {
       this.#attempts.avoid(endpoint)
       options.broke(because)
     }
-    const silent = () => broke(`${channel.url}: the watch was silent for ${SILENCE_MS} ms`)
-    const timer = setTimeout(silent, SILENCE_MS)
+    const heartbeatMs = this.#heartbeatMs
+    const silenceMs = SILENT_HEARTBEATS * heartbeatMs
+    const silent = () => broke(`${channel.url}: the watch was silent for ${silenceMs} ms`)
+    const timer = setTimeout(silent, silenceMs)
     const asked = this.#history.floor()
     const stream = channel.stream(
-      { path: '/v1/watch', body: { prefix, after }, headers: this.#headers },
+      { path: '/v1/watch', body: { prefix, after, heartbeatMs }, headers: this.#headers },
       {
         onEnd: (because) => broke(because),
         onLine: (json) => {

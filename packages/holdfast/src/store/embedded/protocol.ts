@@ -9,9 +9,10 @@ import { isObject, isRevision, keyMistake, prefixMistake, revisionMistake, value
 
 /** A value of the largest size whose every byte needs a JSON escape, with its key. */
 export const BODY_BYTES_MAX = 524_288
-/** A client that hears nothing for three heartbeats takes the connection for cut. */
-export const HEARTBEAT_MS = 250
-export const SILENCE_MS = 800
+/** A watcher says how often it wants to hear of a quiet stream; each heartbeat wakes its process. */
+export const HEARTBEAT_MS = { least: 125, usual: 250, most: 10_000 }
+/** A client that hears nothing for three heartbeats, and some, takes the connection for cut. */
+export const SILENT_HEARTBEATS = 3.2
 /** Shows a retry that its first attempt was applied after all. */
 const WRITE_ID_PATTERN = /^[A-Za-z0-9-]{1,64}$/
 
@@ -43,11 +44,21 @@ export function parseList(body: Json): Parsed<{ prefix: string }> {
   return mistake === null && typeof body.prefix === 'string' ? good({ prefix: body.prefix }) : bad(mistake)
 }
 
-export function parseWatch(body: Json): Parsed<{ prefix: string; after: KeyRevision }> {
-  const { prefix, after } = body
+export interface WatchRequest {
+  readonly prefix: string
+  readonly after: KeyRevision
+  readonly heartbeatMs: number
+}
+
+export function parseWatch(body: Json): Parsed<WatchRequest> {
+  const { prefix, after, heartbeatMs = HEARTBEAT_MS.usual } = body
   const mistake = prefixMistake(prefix) ?? revisionMistake(after)
   if (mistake !== null || typeof prefix !== 'string' || !isRevision(after)) return bad(mistake)
-  return good({ prefix, after })
+  const { least, most } = HEARTBEAT_MS
+  if (typeof heartbeatMs !== 'number' || !(heartbeatMs >= least && heartbeatMs <= most)) {
+    return bad(`heartbeatMs is a number from ${least} to ${most}`)
+  }
+  return good({ prefix, after, heartbeatMs })
 }
 
 export function parseCas(body: Json): Parsed<CasRequest> {

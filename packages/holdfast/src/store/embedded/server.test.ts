@@ -54,6 +54,8 @@ describe('embedded store server', () => {
       ['/v1/get', '{"key":"a b"}'],
       ['/v1/list', '{"prefix":7}'],
       ['/v1/watch', '{"prefix":"","after":-1}'],
+      ['/v1/watch', '{"prefix":"","after":0,"heartbeatMs":1}'],
+      ['/v1/watch', '{"prefix":"","after":0,"heartbeatMs":"often"}'],
       ['/v1/cas', cas({ value: { nested: true } })],
       ['/v1/cas', cas({ value: 'x'.repeat(65_537) })],
       ['/v1/cas', cas({ value: '\ud800' })],
@@ -66,6 +68,26 @@ describe('embedded store server', () => {
     assert.equal(await post('/v2/get', '{}'), '404 not-found')
     assert.equal(await post('/v1/get', Buffer.alloc(BODY_BYTES_MAX + 1, 32)), '413 too-large')
     assert.equal(await post('/v1/list', '{"prefix":""}'), '200 ok')
+  })
+
+  it('lets a quiet watch hear a heartbeat as often as it asked for', async () => {
+    const heard = async (heartbeatMs: number): Promise<number> => {
+      const abort = new AbortController()
+      const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' }
+      const body = JSON.stringify({ prefix: 'quiet/', after: 0, heartbeatMs })
+      const response = await fetch(`${store.url}/v1/watch`, { method: 'POST', headers, body, signal: abort.signal })
+      setTimeout(() => abort.abort(), 1_100)
+      let lines = 0
+      try {
+        for await (const chunk of response.body ?? []) lines += Buffer.from(chunk).toString().split('\n').length - 1
+      } catch (error) {
+        assert.equal((error as Error).name, 'AbortError')
+      }
+      return lines - 1
+    }
+    const [often, seldom] = await Promise.all([heard(125), heard(1_000)])
+    assert.ok(often >= 5 && often <= 9, `${often} heartbeats`)
+    assert.ok(seldom <= 2, `${seldom} heartbeats`)
   })
 
   it('reports a repeated write as applied once', async () => {

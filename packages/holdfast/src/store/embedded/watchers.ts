@@ -7,18 +7,21 @@ import type { ServerResponse } from 'node:http'
 import { systemClock } from '../../io/clock.ts'
 import type { KeyRevision } from '../contract.ts'
 import type { StoreFile } from './file.ts'
-import { HEARTBEAT_MS } from './protocol.ts'
+import { HEARTBEAT_MS, type WatchRequest } from './protocol.ts'
 
 /** Agents, routers and people watching; each costs one connection. */
 export const WATCHERS_MAX = 256
 /** Entries of one line; keeps a line well below what readers accept. */
 const LINE_ENTRIES = 64
+/** How often it is looked who is due. */
+const LOOK_MS = HEARTBEAT_MS.least
 /** Bytes that may wait in a connection before it counts as slow. */
 const WAITING_BYTES_MAX = 1_048_576
 
 interface Watcher {
   readonly response: ServerResponse
   readonly prefix: string
+  readonly heartbeatMs: number
   cursor: KeyRevision
   /** When its last line was written. */
   toldAtMs: number
@@ -31,7 +34,7 @@ export class Watchers {
 
   constructor(file: StoreFile) {
     this.#file = file
-    this.#timer = setInterval(() => this.#beat(), HEARTBEAT_MS)
+    this.#timer = setInterval(() => this.#beat(), LOOK_MS)
     this.#timer.unref()
   }
 
@@ -39,8 +42,8 @@ export class Watchers {
     return this.#watchers.size >= WATCHERS_MAX
   }
 
-  add(response: ServerResponse, prefix: string, after: KeyRevision): void {
-    const watcher: Watcher = { response, prefix, cursor: after, toldAtMs: 0 }
+  add(response: ServerResponse, { prefix, after, heartbeatMs }: WatchRequest): void {
+    const watcher: Watcher = { response, prefix, heartbeatMs, cursor: after, toldAtMs: 0 }
     this.#watchers.add(watcher)
     response.on('close', () => this.#watchers.delete(watcher))
     response.on('drain', () => this.#feed(watcher))
@@ -75,9 +78,9 @@ export class Watchers {
    * would only add to it; the reader is busy, not cut off.
    */
   #beat(): void {
-    const justMs = systemClock.nowMs() - HEARTBEAT_MS / 2
+    const soonMs = systemClock.nowMs() + LOOK_MS / 2
     for (const watcher of this.#watchers) {
-      if (watcher.toldAtMs > justMs) continue
+      if (watcher.toldAtMs + watcher.heartbeatMs > soonMs) continue
       if (watcher.response.writableLength < WAITING_BYTES_MAX) this.#write(watcher, [])
     }
   }
