@@ -5,15 +5,17 @@
  * depends less on who else works.
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
-import { closeSync, mkdirSync, openSync, writeFileSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import type { Layout } from '../packages/holdfast/src/cli/demo/layout.ts'
 import { sleep } from '../packages/holdfast/src/cli/demo/ledger.ts'
 import { findPostgres } from '../packages/holdfast/src/engines/postgres/binaries.ts'
 import { cpuMsOf } from '../packages/holdfast/src/io/footprint.ts'
+import { programPath } from '../packages/holdfast/src/io/program-path.ts'
 import { engineOwner } from '../packages/holdfast/src/io/unprivileged.ts'
-import { programPath } from '../scripts/engines/wanted.ts'
 import { freePorts } from '../test/platform.ts'
 import { loadNow, round, summary, tableOf } from './page.ts'
 import type { Stage } from './stage.ts'
@@ -42,6 +44,7 @@ interface Path {
   readonly pids: () => readonly number[]
 }
 
+const HOLDFAST = fileURLToPath(new URL('../packages/holdfast/bin/holdfast.js', import.meta.url))
 const SCALE = 10
 const LISTEN_MS = 10_000
 const CASES = (['simple', 'prepared'] as const).flatMap((mode) => [1, 8].map((clients) => ({ mode, clients })))
@@ -58,6 +61,7 @@ export async function measureThroughput(stage: Stage, options: ThroughputOptions
     const paths: readonly Path[] = [
       { name: 'direct', port: server, pids: () => [] },
       { name: 'holdfast router', port: stage.layout.routerPort, pids: () => stage.routerPids() },
+      doors.relayed,
       ...doors.paths,
     ]
     const pgbench = await pgbenchOf(stage, options.signal)
@@ -114,6 +118,8 @@ async function pgbenchOf(stage: Stage, signal: AbortSignal): Promise<Pgbench> {
 
 interface Doors {
   readonly paths: readonly Path[]
+  /** A second router of ours, whose bytes HAProxy carries. */
+  readonly relayed: Path
   close(): Promise<void>
 }
 
@@ -121,7 +127,7 @@ interface Doors {
 async function startDoors(stage: Stage, server: number): Promise<Doors> {
   const folder = join(stage.layout.folder, 'doors')
   mkdirSync(folder, { mode: 0o755 })
-  const [haproxyPort = 0, pgbouncerPort = 0] = await freePorts(2)
+  const [haproxyPort = 0, pgbouncerPort = 0, relayedPort = 0] = await freePorts(3)
   const [haproxy, pgbouncer] = [programPath('haproxy'), programPath('pgbouncer')]
   if (haproxy === null || pgbouncer === null) throw new Error('haproxy and pgbouncer: npm run engines -- --rivals')
   const owner = await engineOwner()
@@ -131,13 +137,22 @@ async function startDoors(stage: Stage, server: number): Promise<Doors> {
   // Readable by the account it runs as; the password is that of a database which is thrown away.
   writeFileSync(pgbouncerFile, pgbouncerText(pgbouncerPort, server, stage.layout.password), { mode: 0o644 })
   const asOwner = owner === null ? [] : ['setpriv', `--reuid=${owner.uid}`, `--regid=${owner.gid}`, '--clear-groups']
+  const relayedFile = join(stage.layout.folder, 'relayed.yaml')
+  writeFileSync(relayedFile, relayedText(stage.layout, relayedPort))
   const children = [
     start([haproxy, '-db', '-f', haproxyFile], join(folder, 'haproxy.log')),
     start([...asOwner, pgbouncer, pgbouncerFile], join(folder, 'pgbouncer.log')),
+    start(
+      [process.execPath, HOLDFAST, 'router', '--name', 'router-1', '--file', relayedFile],
+      join(folder, 'relayed.log'),
+    ),
   ]
   const close = async (): Promise<void> => {
     const living = children.filter((child) => child.exitCode === null && child.signalCode === null)
     const gone = living.map((child) => new Promise<void>((resolve) => child.once('exit', () => resolve())))
+    // The router takes its relay with it when it may end by itself.
+    for (const child of living) child.kill('SIGTERM')
+    await Promise.race([Promise.all(gone), sleep(LISTEN_MS)])
     for (const child of living) child.kill('SIGKILL')
     await Promise.all(gone)
   }
@@ -145,7 +160,7 @@ async function startDoors(stage: Stage, server: number): Promise<Doors> {
     for (const child of children) child.kill('SIGKILL')
   })
   try {
-    for (const port of [haproxyPort, pgbouncerPort]) await listens(port)
+    for (const port of [haproxyPort, pgbouncerPort, relayedPort]) await listens(port)
   } catch (error) {
     await close()
     throw error
@@ -155,7 +170,19 @@ async function startDoors(stage: Stage, server: number): Promise<Doors> {
     { name: 'haproxy', port: haproxyPort, pids: () => pidOf(0) },
     { name: 'pgbouncer', port: pgbouncerPort, pids: () => pidOf(1) },
   ]
-  return { paths, close }
+  const relayed = { name: 'holdfast with haproxy', port: relayedPort, pids: () => relayedPids(children[2]?.pid ?? -1) }
+  return { paths, relayed, close }
+}
+
+/** The router and the relay it started. */
+function relayedPids(router: number): readonly number[] {
+  const children = readFileSync(`/proc/${router}/task/${router}/children`, 'utf8').trim().split(' ')
+  return [router, ...children.filter((pid) => pid !== '').map(Number)]
+}
+
+function relayedText(layout: Layout, port: number): string {
+  const text = readFileSync(layout.file, 'utf8')
+  return text.replace('relay: router', 'relay: haproxy').replace(`127.0.0.1:${layout.routerPort}`, `127.0.0.1:${port}`)
 }
 
 function start([command = '', ...args]: readonly string[], log: string): ChildProcess {

@@ -14,6 +14,7 @@ import {
   ETCD,
   FAKETIME,
   findAll,
+  HAPROXY,
   MAJORS,
   postgresName,
   REDIS_SERVER,
@@ -47,6 +48,7 @@ async function install(missing: readonly string[]): Promise<readonly EngineRow[]
     [REWIND]: () => packages.installPostgres(MAJORS),
     [FAKETIME]: () => packages.installFaketime(),
     [REDIS_SERVER]: () => packages.install(['redis-server']),
+    [HAPROXY]: () => packages.install(['haproxy']),
   }
   for (const [engine, bring] of Object.entries(byPackage).filter(([one]) => missing.includes(one))) {
     console.error(`engines: ${engine} is missing, installing it`)

@@ -3,8 +3,8 @@
  * while the packages unpack, and postgresql-common is told not to make a cluster; both are put back afterwards.
  */
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { programPath } from '../../packages/holdfast/src/io/program-path.ts'
 import { lastLines, run } from './run.ts'
-import { programPath } from './wanted.ts'
 
 const POLICY_PATH = '/usr/sbin/policy-rc.d'
 /** 101 = "action forbidden by policy". */

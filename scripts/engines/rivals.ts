@@ -6,13 +6,13 @@
 import { existsSync } from 'node:fs'
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { programPath } from '../../packages/holdfast/src/io/program-path.ts'
 import { blockedAt, engineOwner } from '../../packages/holdfast/src/io/unprivileged.ts'
 import { type DebianPackages, type Installed, whyNoPackages } from './debian.ts'
 import { cacheDirectory } from './npm-postgres.ts'
 import { lastLines, run } from './run.ts'
-import { type EngineRow, programPath, row } from './wanted.ts'
+import { type EngineRow, findHaproxy, row } from './wanted.ts'
 
-export const HAPROXY = 'haproxy'
 export const PGBOUNCER = 'pgbouncer'
 export const REDIS = 'redis with sentinel'
 export const PATRONI = 'patroni'
@@ -27,7 +27,7 @@ const COMPARED = 'the comparison with'
 
 export async function findRivals(): Promise<readonly EngineRow[]> {
   return Promise.all([
-    find(HAPROXY, 'haproxy', { flag: '-v', pattern: /version (\S+?)[-\s]/ }),
+    findHaproxy(),
     find(PGBOUNCER, 'pgbouncer', { flag: '--version', pattern: /PgBouncer (\S+)/ }),
     findRedis(),
     findPatroni(),

@@ -1,8 +1,8 @@
 /** What the tests want to find on a machine, and where each comes from when it is missing. */
-import { accessSync, constants, existsSync } from 'node:fs'
-import { delimiter, join } from 'node:path'
+import { existsSync } from 'node:fs'
 import { findPostgres, MAJOR_MAX, MAJOR_MIN } from '../../packages/holdfast/src/engines/postgres/binaries.ts'
 import { findRedis } from '../../packages/holdfast/src/engines/redis/binaries.ts'
+import { programPath } from '../../packages/holdfast/src/io/program-path.ts'
 import { run } from './run.ts'
 
 export interface EngineRow {
@@ -16,13 +16,11 @@ export interface EngineRow {
   readonly neededFor: string
 }
 
-/** Places beside PATH where package managers put servers. */
-const SERVER_PLACES = ['/usr/bin', '/usr/sbin', '/usr/local/bin', '/opt/homebrew/bin']
-
 export const ETCD = 'etcd'
 export const FAKETIME = 'libfaketime'
 export const REWIND = 'postgresql with pg_rewind'
 export const REDIS_SERVER = 'redis or valkey'
+export const HAPROXY = 'haproxy'
 export const MAJORS: readonly number[] = Array.from({ length: MAJOR_MAX - MAJOR_MIN + 1 }, (_, i) => MAJOR_MIN + i)
 export const postgresName = (major: number): string => `postgresql ${major}`
 
@@ -32,6 +30,7 @@ export async function findAll(): Promise<readonly EngineRow[]> {
     findRewind(),
     findFaketime(),
     findRedisServer(),
+    findHaproxy(),
     ...MAJORS.map((major) => findMajor(major)),
   ])
 }
@@ -73,6 +72,13 @@ async function findRedisServer(): Promise<EngineRow> {
   return row(REDIS_SERVER, server, version, 'the Redis adapter')
 }
 
+export async function findHaproxy(): Promise<EngineRow> {
+  const path = programPath('haproxy')
+  const answer = path === null ? null : await run(path, ['-v'])
+  const version = /version (\S+?)[-\s]/.exec(answer?.output ?? '')?.[1] ?? null
+  return row(HAPROXY, version === null ? null : path, version, 'the relay of a router, and the comparison with haproxy')
+}
+
 async function findMajor(major: number): Promise<EngineRow> {
   const answer = await findPostgres({ version: major })
   const neededFor = `the PostgreSQL adapter on version ${major}`
@@ -82,18 +88,4 @@ async function findMajor(major: number): Promise<EngineRow> {
 
 export function row(engine: string, path: string | null, version: string | null, neededFor: string): EngineRow {
   return { engine, found: path !== null, version, path, note: path === null ? 'missing' : 'found', neededFor }
-}
-
-export function programPath(name: string): string | null {
-  const directories = [...(process.env.PATH ?? '').split(delimiter), ...SERVER_PLACES]
-  for (const directory of directories) {
-    if (directory === '') continue
-    try {
-      accessSync(join(directory, name), constants.X_OK)
-      return join(directory, name)
-    } catch {
-      // not here; look on
-    }
-  }
-  return null
 }

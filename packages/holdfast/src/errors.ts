@@ -33,6 +33,7 @@ export const ERRORS = {
   HF_LISTEN_UNSAFE: { status: 400, retryable: false, title: 'Listening beyond this machine needs a token and TLS' },
   HF_METHOD_WRONG: { status: 405, retryable: false, title: 'The path exists, the method does not fit' },
   HF_PATH_UNKNOWN: { status: 404, retryable: false, title: 'There is nothing at this path' },
+  HF_RELAY_MISSING: { status: 500, retryable: false, title: 'The program that is to relay is missing or does not fit' },
   HF_SECRET_FILE_OPEN: { status: 500, retryable: false, title: 'A secret file can be read by others' },
   HF_SECRET_MISSING: { status: 500, retryable: false, title: 'A secret was needed that is not there' },
   HF_STORE_ADDRESS_UNUSABLE: { status: 500, retryable: true, title: 'The store cannot listen on its address' },

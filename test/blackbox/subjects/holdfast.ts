@@ -7,7 +7,7 @@ import { chmodSync, chownSync, mkdirSync, readFileSync, realpathSync } from 'nod
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { killTree } from '../../../packages/holdfast/src/io/process-tree.ts'
-import { programPath } from '../../../scripts/engines/wanted.ts'
+import { programPath } from '../../../packages/holdfast/src/io/program-path.ts'
 import type { Part, Promotion, ReplicationMode, Subject, SubjectMember, World } from '../contract.ts'
 import { SkewedClock } from '../world/skewed-clock.ts'
 import { SmallDisk } from '../world/small-disk.ts'

@@ -5,7 +5,7 @@
  */
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
-import { programPath } from '../../../scripts/engines/wanted.ts'
+import { programPath } from '../../../packages/holdfast/src/io/program-path.ts'
 
 const run = promisify(execFile)
 const IP_MS = 5_000

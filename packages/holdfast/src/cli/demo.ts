@@ -8,7 +8,7 @@ import { systemClock } from '../io/clock.ts'
 import { FAULTS, type Fault } from './demo/faults.ts'
 import { twoWritersMs, writeOutageMs } from './demo/figures.ts'
 import { type Hosts, startHosts } from './demo/hosts.ts'
-import { type DemoMode, type DemoProfile, type Layout, makeLayout } from './demo/layout.ts'
+import { type DemoMode, type DemoProfile, type DemoRelay, type Layout, makeLayout } from './demo/layout.ts'
 import { audit, FIRST_PROBER, type Ledger, prepareLedger, sleep, startLedger } from './demo/ledger.ts'
 import { type FaultResult, jsonText, reasonText, tableText, timelineText } from './demo/report.ts'
 import { startWatcher, type Watcher } from './demo/watcher.ts'
@@ -26,6 +26,8 @@ Options:
   --profile <fast|normal>   length of the lease: 1 s or 3 s (default: fast)
   --postgres <15|16|17|18>  major version (default: the system's, else the one
                             that npm brought)
+  --relay <router|haproxy>  who carries the clients' bytes (default: router);
+                            haproxy must be installed
   --fault <name>            only this fault; may be given several times
   --keep                    leave everything running and print how to connect
   -o, --output <form>       table for people, json ends with one line of JSON
@@ -46,6 +48,7 @@ interface Choice {
   readonly mode: DemoMode
   readonly profile: DemoProfile
   readonly version: number | null
+  readonly relay: DemoRelay
   readonly faults: readonly Fault[]
   readonly keep: boolean
   readonly json: boolean
@@ -64,7 +67,7 @@ export async function run(words: readonly string[], print: (line: string) => voi
   const { streams, release } = processTerminal()
   const terminal = shielded(streams)
   const say = choice.json ? () => {} : print
-  const layout = await makeLayout(choice.mode, choice.profile, choice.version)
+  const layout = await makeLayout(choice.mode, choice.profile, choice)
   const hosts = startHosts(layout)
   const interrupted = new Promise<'interrupted'>((resolve) => {
     terminal.interrupted.addEventListener('abort', () => resolve('interrupted'), { once: true })
@@ -114,9 +117,10 @@ function choiceOf(words: readonly string[], print: (line: string) => void): Choi
     print(HELP)
     return EXIT.ok
   }
-  const { mode, profile, output, postgres } = values
+  const { mode, profile, output, postgres, relay } = values
   if (mode !== 'sync' && mode !== 'async') return bad(`--mode is sync or async, not ${mode}`)
   if (profile !== 'fast' && profile !== 'normal') return bad(`--profile is fast or normal, not ${profile}`)
+  if (relay !== 'router' && relay !== 'haproxy') return bad(`--relay is router or haproxy, not ${relay}`)
   if (output !== 'table' && output !== 'json') return bad(`--output is table or json, not ${output}`)
   const version = postgres === undefined ? null : Number(postgres)
   if (version !== null && !VERSIONS.includes(version)) {
@@ -127,7 +131,7 @@ function choiceOf(words: readonly string[], print: (line: string) => void): Choi
   if (unknown !== undefined)
     return bad(`there is no fault ${unknown}; there are ${FAULTS.map((f) => f.name).join(', ')}`)
   const faults = names.length === 0 ? FAULTS : FAULTS.filter((f) => names.includes(f.name))
-  return { mode, profile, version, faults, keep: values.keep, json: output === 'json' }
+  return { mode, profile, version, relay, faults, keep: values.keep, json: output === 'json' }
 }
 
 function parse(words: readonly string[]) {
@@ -138,6 +142,7 @@ function parse(words: readonly string[]) {
       mode: { type: 'string', default: 'sync' },
       profile: { type: 'string', default: 'fast' },
       postgres: { type: 'string' },
+      relay: { type: 'string', default: 'router' },
       fault: { type: 'string', multiple: true },
       keep: { type: 'boolean', default: false },
       output: { type: 'string', short: 'o', default: 'table' },

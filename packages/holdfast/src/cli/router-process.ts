@@ -35,6 +35,7 @@ export async function startRouterNamed(platform: Platform, name: string, log: Lo
       store,
       agents: { urls: platform.agents.map(agentUrl), token: agent?.token.reveal() ?? null, ...ca },
       ...(spec.metrics === null ? {} : { metrics: spec.metrics }),
+      ...(spec.relay === 'haproxy' ? { relay: { program: null } } : {}),
       limits: { holdMs: spec.holdMs },
       clock: systemClock,
       onReason: ({ code, ...rest }) => log.info(rest, code),

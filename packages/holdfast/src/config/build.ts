@@ -166,6 +166,7 @@ function routerOf(router: Described<'routers'>[number]): RouterSpec {
     name: router.name,
     site: router.site,
     holdMs: parseDurationMs(router.hold ?? '') ?? HOLD_MS,
+    relay: router.relay ?? 'router',
     metrics: router.metrics === undefined ? null : addressOf(router.metrics),
     doors: router.doors.map((door) => ({
       group: door.group,

@@ -111,6 +111,8 @@ export interface RouterSpec {
   readonly doors: readonly RouterDoor[]
   /** How long a new connection may wait for a primary before it is refused. */
   readonly holdMs: number
+  /** Who carries the bytes to the primary. */
+  readonly relay: 'router' | 'haproxy'
   /** Where it answers `/metrics`; null: nowhere. */
   readonly metrics: Address | null
 }

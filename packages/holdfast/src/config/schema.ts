@@ -316,6 +316,12 @@ const router = block(
     doors: list(door, 'doors'),
     hold: duration('How long a new connection may wait for a primary. Default: 10s.').optional(),
     metrics: address('Where it answers /metrics. Default: nowhere.').optional(),
+    relay: z
+      .enum(['router', 'haproxy'], { error: 'router or haproxy' })
+      .describe(
+        'Who carries the bytes to the primary: the router itself, or an HAProxy that it starts. Default: router.',
+      )
+      .optional(),
   },
   'Leads applications to the primary.',
 )

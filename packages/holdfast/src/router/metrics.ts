@@ -44,63 +44,60 @@ function answer(path: string, status: RouterStatus): readonly [number, string] {
   return [503, closed.map((door) => `group ${door.group}: ${door.route}\n`).join('')]
 }
 
-function metricsText(status: RouterStatus): string {
-  const lines: string[] = []
-  const family = (name: string, type: 'gauge' | 'counter', help: string, samples: readonly string[]): void => {
-    if (samples.length === 0) return
-    lines.push(`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`, ...samples.map((sample) => `${name}${sample}`))
-  }
-  const doors = [
-    ...status.doors.map((door) => ({ ...door, door: 'primary' })),
-    ...status.readDoors.map((door) => ({ ...door, door: 'replicas' })),
+type Kind = 'gauge' | 'counter'
+type Row<T> = readonly [name: string, kind: Kind, help: string, value: (of: T) => number]
+type Counts = Omit<RouterStatus['readDoors'][number], 'replicas'>
+
+const ROUTES: readonly Row<RouterStatus['doors'][number]>[] = [
+  ['route_open', 'gauge', 'New connections go to a primary', (door) => (door.route === 'open' ? 1 : 0)],
+  ['epoch', 'gauge', 'Newest leadership this router has seen', (door) => door.epoch],
+]
+const DOORS: readonly Row<Counts>[] = [
+  ['sessions', 'gauge', 'Client connections', (door) => door.sessions],
+  ['held', 'gauge', 'Client connections that wait for a backend', (door) => door.held],
+  ['accepted_total', 'counter', 'Connections accepted', (door) => door.accepted],
+  ['refused_total', 'counter', 'Connections refused with a reason', (door) => door.refused],
+  ['cut_total', 'counter', 'Sessions cut because their route ended', (door) => door.cut],
+  ['bytes_up_total', 'counter', 'Bytes from clients to backends', (door) => door.bytesUp],
+  ['bytes_down_total', 'counter', 'Bytes from backends to clients', (door) => door.bytesDown],
+]
+/** Gauges, because they begin anew with each relay. */
+const RELAYS: readonly Row<NonNullable<RouterStatus['doors'][number]['relay']>>[] = [
+  ['relay_up', 'gauge', 'The relay before the door runs', (relay) => (relay.running ? 1 : 0)],
+  ['relay_sessions', 'gauge', 'Clients at the relay, those it leads to the router included', (relay) => relay.sessions],
+  ['relay_bytes_up', 'gauge', 'Bytes from clients since the relay started', (relay) => relay.bytesUp],
+  ['relay_bytes_down', 'gauge', 'Bytes to clients since the relay started', (relay) => relay.bytesDown],
+]
+
+function metricsText({ doors, readDoors }: RouterStatus): string {
+  const relayed = doors.flatMap(({ group, relay }) => (relay === null ? [] : [{ labels: { group }, of: relay }]))
+  const primary = doors.map((of) => ({ labels: { group: of.group, door: 'primary' }, of }))
+  const replicas = readDoors.map((of) => ({ labels: { group: of.group, door: 'replicas' }, of }))
+  const lines = [
+    ...familiesOf(
+      ROUTES,
+      doors.map((of) => ({ labels: { group: of.group }, of })),
+    ),
+    ...familiesOf(DOORS, [...primary, ...replicas]),
+    ...familiesOf(RELAYS, relayed),
   ]
-  const each = (value: (door: (typeof doors)[number]) => number): string[] =>
-    doors.map((door) => `{group="${door.group}",door="${door.door}"} ${value(door)}`)
-  const routes = status.doors.map((door) => `{group="${door.group}"} ${door.route === 'open' ? 1 : 0}`)
-  const epochs = status.doors.map((door) => `{group="${door.group}"} ${door.epoch}`)
-  family('holdfast_router_route_open', 'gauge', 'New connections go to a primary', routes)
-  family('holdfast_router_epoch', 'gauge', 'Newest leadership this router has seen', epochs)
-  family(
-    'holdfast_router_sessions',
-    'gauge',
-    'Client connections',
-    each((door) => door.sessions),
-  )
-  family(
-    'holdfast_router_held',
-    'gauge',
-    'Client connections that wait for a backend',
-    each((door) => door.held),
-  )
-  family(
-    'holdfast_router_accepted_total',
-    'counter',
-    'Connections accepted',
-    each((door) => door.accepted),
-  )
-  family(
-    'holdfast_router_refused_total',
-    'counter',
-    'Connections refused with a reason',
-    each((door) => door.refused),
-  )
-  family(
-    'holdfast_router_cut_total',
-    'counter',
-    'Sessions cut because their route ended',
-    each((door) => door.cut),
-  )
-  family(
-    'holdfast_router_bytes_up_total',
-    'counter',
-    'Bytes from clients to backends',
-    each((door) => door.bytesUp),
-  )
-  family(
-    'holdfast_router_bytes_down_total',
-    'counter',
-    'Bytes from backends to clients',
-    each((door) => door.bytesDown),
-  )
   return `${lines.join('\n')}\n`
+}
+
+interface Sample<T> {
+  readonly labels: Readonly<Record<string, string>>
+  readonly of: T
+}
+
+function familiesOf<T>(rows: readonly Row<T>[], samples: readonly Sample<T>[]): string[] {
+  if (samples.length === 0) return []
+  return rows.flatMap(([short, kind, help, value]) => {
+    const name = `holdfast_router_${short}`
+    const text = (labels: Sample<T>['labels']): string =>
+      Object.entries(labels)
+        .map(([label, word]) => `${label}="${word}"`)
+        .join(',')
+    const told = samples.map(({ labels, of }) => `${name}{${text(labels)}} ${value(of)}`)
+    return [`# HELP ${name} ${help}`, `# TYPE ${name} ${kind}`, ...told]
+  })
 }

@@ -3,6 +3,7 @@
  * does what it says. Decides nothing (`core/routing/route.ts`).
  */
 import type { Reason } from '../core/model.ts'
+import { type RelayMode, relayTurn, sameMode } from '../core/routing/relay.ts'
 import {
   type Refusal,
   type RouteAction,
@@ -22,8 +23,26 @@ export interface PrimaryDoorOptions {
   readonly settings: RouteSettings
   readonly targets: ReadonlyMap<string, Target>
   readonly sessionsMax: number
+  /** Stands before this door, which then listens on loopback alone. */
+  readonly relay?: DoorRelay
   readonly clock: Clock
   readonly onReason: (reason: Reason) => void
+}
+
+/** What carries the bytes instead of this door; see `haproxy.ts`. */
+export interface DoorRelay {
+  /** Where clients come to. */
+  readonly port: number
+  readonly patienceMs: number
+  /** Fulfilled once it is so. */
+  turn(mode: RelayMode, cut: boolean): Promise<void>
+  counts(): {
+    readonly sessions: number
+    readonly accepted: number
+    readonly bytesUp: number
+    readonly bytesDown: number
+  }
+  running(): boolean
 }
 
 export interface PrimaryDoorStatus extends DoorCounts {
@@ -34,6 +53,8 @@ export interface PrimaryDoorStatus extends DoorCounts {
   readonly member: string | null
   readonly held: number
   readonly storeAway: boolean
+  /** What went through the relay before this door, clients that it led to this door included; null without one. */
+  readonly relay: (ReturnType<DoorRelay['counts']> & { readonly running: boolean }) | null
 }
 
 type Posted = RouteEvent extends infer E ? (E extends RouteEvent ? Omit<E, 'nowMs'> : never) : never
@@ -51,6 +72,11 @@ export class PrimaryDoor {
   #closed = false
   /** While a route is cut its sessions come back as failed: their waiting starts anew. */
   #cutting = false
+  #mode: RelayMode = { to: 'router' }
+  #changingSinceMs: number | null = null
+  #relayTimer: NodeJS.Timeout | undefined
+  /** While the relay cuts nobody is connected: those who should be, in their order. */
+  #gate: Map<number, RouteAction> | null = null
 
   constructor(options: PrimaryDoorOptions) {
     this.#options = options
@@ -62,13 +88,16 @@ export class PrimaryDoor {
       onFailed: (session) => this.#onFailed(session),
       onGone: (session) => {
         this.#patience.delete(session.id)
+        this.#gate?.delete(session.id)
         this.post({ kind: 'client-gone', id: session.id })
       },
     })
   }
 
-  async open(): Promise<void> {
+  /** The port it listens on itself, which is not where clients come to when a relay stands before it. */
+  async open(): Promise<number> {
     this.#port = await this.#door.open()
+    return this.#port
   }
 
   /** Events are stepped one at a time, in order; what a step's actions cause waits its turn. */
@@ -85,13 +114,15 @@ export class PrimaryDoor {
     const { kind, standing, waiting, storeAway } = this.#state
     const member = kind === 'open' ? (standing?.member ?? null) : null
     const { group } = this.#options.settings
-    const route = { group, port: this.#port, route: kind, epoch: standing?.epoch ?? 0, member }
-    return { ...route, held: waiting.length, storeAway, ...this.#door.counts() }
+    const port = this.#options.relay?.port ?? this.#port
+    const route = { group, port, route: kind, epoch: standing?.epoch ?? 0, member }
+    return { ...route, held: waiting.length, storeAway, relay: this.#relayStatus(), ...this.#door.counts() }
   }
 
   async close(): Promise<void> {
     this.#closed = true
     clearTimeout(this.#timer)
+    clearTimeout(this.#relayTimer)
     await this.#door.close()
   }
 
@@ -100,6 +131,10 @@ export class PrimaryDoor {
     const nowMs = clock.nowMs()
     const step = stepRoute(this.#state, { ...event, nowMs } as RouteEvent, settings)
     this.#state = step.state
+    this.#steerRelay(
+      nowMs,
+      step.actions.some((action) => action.do === 'cut'),
+    )
     for (const action of step.actions) this.#perform(action)
     for (const reason of step.reasons) onReason(reason)
     clearTimeout(this.#timer)
@@ -108,7 +143,40 @@ export class PrimaryDoor {
     }
   }
 
+  #steerRelay(nowMs: number, cut: boolean): void {
+    const { relay } = this.#options
+    if (relay === undefined) return
+    this.#changingSinceMs = this.#state.kind === 'changing' ? (this.#changingSinceMs ?? nowMs) : null
+    const { mode, wakeAtMs } = relayTurn(this.#state, this.#changingSinceMs, relay.patienceMs, nowMs)
+    clearTimeout(this.#relayTimer)
+    if (wakeAtMs !== null) {
+      this.#relayTimer = setTimeout(() => this.post({ kind: 'tick' }), Math.max(1, Math.ceil(wakeAtMs - nowMs)))
+    }
+    if (!cut && sameMode(mode, this.#mode)) return
+    this.#mode = mode
+    const turned = relay.turn(mode, cut)
+    if (!cut) return
+    // Whoever was to be connected on the old route waits anew.
+    for (const id of this.#gate?.keys() ?? []) this.post({ kind: 'connect-failed', id, untilMs: null })
+    const gate = new Map<number, RouteAction>()
+    this.#gate = gate
+    void turned.then(() => {
+      if (this.#gate !== gate || this.#closed) return
+      this.#gate = null
+      for (const action of gate.values()) this.#perform(action)
+    })
+  }
+
+  #relayStatus(): PrimaryDoorStatus['relay'] {
+    const { relay } = this.#options
+    return relay === undefined ? null : { ...relay.counts(), running: relay.running() }
+  }
+
   #perform(action: RouteAction): void {
+    if (action.do === 'connect' && this.#gate !== null) {
+      this.#gate.set(action.id, action)
+      return
+    }
     if (action.do === 'cut') {
       this.#cutting = true
       this.#door.cut((target) => target !== null)

@@ -4,8 +4,9 @@ import type { RouteSettings } from '../core/routing/route.ts'
 import type { Clock } from '../io/clock.ts'
 import type { Store, Watch } from '../store/contract.ts'
 import { type AgentPoll, pollAgents } from './agent-poll.ts'
+import { Haproxy } from './haproxy.ts'
 import { type MetricsDoor, openMetrics } from './metrics.ts'
-import { PrimaryDoor } from './primary-door.ts'
+import { type DoorRelay, PrimaryDoor } from './primary-door.ts'
 import { ReadDoor } from './read-door.ts'
 import { readGroupRecord } from './record.ts'
 import type { Target } from './session.ts'
@@ -54,6 +55,8 @@ export interface RouterOptions {
   readonly store: Store
   readonly agents: { readonly urls: readonly string[]; readonly token: string | null; readonly ca?: string }
   readonly metrics?: { readonly host: string; readonly port: number }
+  /** HAProxy carries the bytes of the primary doors, which need fixed ports then; `program` null: found in PATH. */
+  readonly relay?: { readonly program: string | null }
   readonly limits?: Partial<RouterLimits>
   readonly clock: Clock
   readonly onReason: (reason: Reason) => void
@@ -61,11 +64,17 @@ export interface RouterOptions {
 
 export interface Router {
   status(): RouterStatus
+  /** Process id of the relay; null without one, or while it starts anew. */
+  relayPid(): number | null
   /** Cuts every session and stops listening. */
   close(): Promise<void>
 }
 
 const GROUPS = 'groups/'
+/** A door with a relay before it. */
+const BEHIND = { host: '127.0.0.1', port: 0 }
+/** Share of the time a client may wait that it waits before the relay; the rest of it is the router's. */
+const RELAY_PATIENCE = 0.5
 
 /** Starts a router. Throws `HF_LISTEN_FAILED`, with nothing left open, when a door cannot listen. */
 export async function startRouter(options: RouterOptions): Promise<Router> {
@@ -75,15 +84,17 @@ export async function startRouter(options: RouterOptions): Promise<Router> {
   let poll: AgentPoll | null = null
   let watch: Watch | null = null
   let metrics: MetricsDoor | null = null
-
+  let relay: Haproxy | null = null
   for (const { group, listen, read } of options.doors) {
     const parts = partsOf(options, group)
     const { clock, onReason } = options
     const settings = routeSettings(group, [...parts.targets.keys()], limits)
-    primaries.set(
-      group,
-      new PrimaryDoor({ listen, settings, ...parts, sessionsMax: limits.sessionsMax, clock, onReason }),
-    )
+    const { sessionsMax } = limits
+    const behind =
+      options.relay === undefined
+        ? { listen }
+        : { listen: BEHIND, relay: doorRelay(group, listen.port, limits, () => relay) }
+    primaries.set(group, new PrimaryDoor({ ...behind, settings, ...parts, sessionsMax, clock, onReason }))
     if (!read) continue
     const rule = { site: options.site, lagBytesMax: read.lagBytesMax, ageMaxMs: limits.statusAgeMaxMs }
     const statuses = () => poll?.seen() ?? []
@@ -98,16 +109,24 @@ export async function startRouter(options: RouterOptions): Promise<Router> {
       readDoors: readers.map((door) => door.status()),
       metricsPort: metrics?.port ?? null,
     }),
+    relayPid: () => relay?.pid ?? null,
     async close() {
       watch?.close()
       poll?.close()
+      await relay?.close()
       await Promise.all([...primaries.values(), ...readers].map((door) => door.close()))
       await metrics?.close()
     },
   }
 
   try {
-    for (const door of [...primaries.values(), ...readers]) await door.open()
+    const ownPorts = new Map<string, number>()
+    for (const [group, door] of primaries) ownPorts.set(group, await door.open())
+    for (const door of readers) await door.open()
+    if (options.relay) {
+      relay = makeRelay(options, ownPorts, limits)
+      await relay.start()
+    }
     if (options.metrics) metrics = await openMetrics(options.metrics, () => router.status())
   } catch (error) {
     await router.close()
@@ -124,6 +143,33 @@ export async function startRouter(options: RouterOptions): Promise<Router> {
     },
   })
   return router
+}
+
+function doorRelay(group: string, port: number, limits: RouterLimits, relay: () => Haproxy | null): DoorRelay {
+  return {
+    port,
+    patienceMs: limits.holdMs * RELAY_PATIENCE,
+    turn: (mode, cut) => relay()?.turn(group, mode, cut) ?? Promise.resolve(),
+    counts: () => relay()?.counts(group) ?? { sessions: 0, accepted: 0, bytesUp: 0, bytesDown: 0 },
+    running: () => relay()?.running ?? false,
+  }
+}
+
+function makeRelay(options: RouterOptions, ownPorts: ReadonlyMap<string, number>, limits: RouterLimits): Haproxy {
+  const { doors, onReason, relay } = options
+  return new Haproxy({
+    program: relay?.program ?? null,
+    doors: doors.map(({ group, listen }) => ({
+      group,
+      listen,
+      members: [...partsOf(options, group).targets.values()],
+      ownPort: ownPorts.get(group) ?? 0,
+      sessionsMax: limits.sessionsMax,
+    })),
+    onEnded: (because) => {
+      for (const { group } of doors) onReason({ code: 'relay-ended', group, member: '', detail: { because } })
+    },
+  })
 }
 
 function routeSettings(group: string, members: readonly string[], limits: RouterLimits): RouteSettings {

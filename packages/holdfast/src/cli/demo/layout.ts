@@ -48,14 +48,22 @@ async function freePorts(count: number): Promise<number[]> {
   return ports
 }
 
+/** Who carries the bytes of the router's door. */
+export type DemoRelay = 'router' | 'haproxy'
+
 interface LayoutChoice {
   readonly mode: DemoMode
   readonly profile: DemoProfile
   readonly version: number | null
+  readonly relay: DemoRelay
 }
 
 /** `version`: major version of the engine; null takes what is found first. */
-export async function makeLayout(mode: DemoMode, profile: DemoProfile, version: number | null = null): Promise<Layout> {
+export async function makeLayout(
+  mode: DemoMode,
+  profile: DemoProfile,
+  { version = null, relay = 'router' }: { readonly version?: number | null; readonly relay?: DemoRelay } = {},
+): Promise<Layout> {
   const folder = mkdtempSync(join(tmpdir(), 'holdfast-demo-'))
   chmodSync(folder, 0o755)
   const ports = await freePorts(8)
@@ -87,7 +95,7 @@ export async function makeLayout(mode: DemoMode, profile: DemoProfile, version: 
   ] as const) {
     writeFileSync(join(folder, 'secrets', name), `${value}\n`, { mode: 0o600 })
   }
-  writeFileSync(layout.file, description(layout, { mode, profile, version }, storePort))
+  writeFileSync(layout.file, description(layout, { mode, profile, version, relay }, storePort))
   return layout
 }
 
@@ -129,6 +137,7 @@ ${members.join('\n')}
 routers:
   - name: router-1
     site: north
+    relay: ${choice.relay}
     doors:
       - { group: ${layout.group}, listen: 127.0.0.1:${layout.routerPort} }
 `
