@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { commandsFor, countsIn, haproxyText, type RelayDoor } from './haproxy-text.ts'
+import { countsIn, cutCommands, haproxyText, modeCommands, type RelayDoor, sessionsIn } from './haproxy-text.ts'
 
 const door: RelayDoor = {
   group: 'g',
@@ -12,61 +12,78 @@ const door: RelayDoor = {
   ownPort: 4_321,
   sessionsMax: 7,
 }
-const commands = (mode: Parameters<typeof commandsFor>[1], cut: boolean): string[] =>
-  commandsFor(door, mode, cut).split('; ')
+const PLAN = { socket: '/run/x y', pulsePort: 99, pulseWord: 'abc', patienceMs: 10_000 }
+const commands = (mode: Parameters<typeof modeCommands>[1]): string[] => modeCommands(door, mode).split('; ')
 
 test('members start in maintenance, checked by the pulse of their router, whose own door is the backup', () => {
-  const lines = haproxyText({ doors: [door], socket: '/run/x', pulsePort: 99 }).split('\n')
+  const lines = haproxyText({ ...PLAN, doors: [door] }).split('\n')
   const servers = lines.filter((line) => line.startsWith('  server '))
   assert.equal(servers.length, 3)
   assert.match(servers[0] ?? '', /^ {2}server a 10\.0\.0\.2:5432 disabled check addr 127\.0\.0\.1 port 99 /)
   assert.match(servers[1] ?? '', /^ {2}server b \[fd00::3\]:5432 disabled .*on-marked-down shutdown-sessions/)
   assert.equal(servers[2], '  server _router 127.0.0.1:4321 backup')
-  for (const line of [
-    '  stats socket /run/x mode 600 level admin',
+  const wanted = [
+    '  stats socket "/run/x y" mode 600 level admin',
     '  noreuseport',
     '  bind 10.0.0.1:5000 backlog 1024',
+  ]
+  for (const line of [
+    ...wanted,
+    'frontend g.door',
+    'backend g',
+    '  tcp-check expect string abc',
+    '  timeout queue 20000ms',
   ])
     assert.ok(lines.includes(line), line)
 })
 
-test('a turn without a cut only says who is let in', () => {
-  assert.deepEqual(commands({ to: 'nobody' }, false), [
+test('a mode says who is let in, and ends nobody', () => {
+  assert.deepEqual(commands({ to: 'nobody' }), [
     'set maxconn server g/_router 1',
     'set server g/a state drain',
     'set server g/b state drain',
   ])
-  assert.deepEqual(commands({ to: 'member', member: 'b' }, false), [
+  assert.deepEqual(commands({ to: 'member', member: 'b' }), [
     'set server g/a state maint',
     'set server g/b state ready',
+    'set server g/b health up',
     'set server g/_router state maint',
     'set server g/_router state ready',
     'set maxconn server g/_router 7',
   ])
-  assert.deepEqual(commands({ to: 'router' }, false), [
+  assert.deepEqual(commands({ to: 'router' }), [
     'set server g/a state maint',
     'set server g/b state maint',
     'set maxconn server g/_router 7',
   ])
 })
 
-test('a cut lets nobody in, ends every session, and only then opens', () => {
-  const turn = commands({ to: 'member', member: 'b' }, true)
-  const at = (command: string): number => turn.lastIndexOf(command)
-  assert.equal(at('set maxconn server g/_router 1'), 0)
-  for (const member of ['a', 'b']) {
-    const ended = at(`shutdown sessions server g/${member}`)
-    assert.ok(turn.indexOf(`set server g/${member} state maint`) < ended)
-    assert.ok(ended !== -1 && ended < at('set server g/b state ready'))
-  }
-  assert.equal(at('set maxconn server g/_router 7'), turn.length - 1)
-  assert.equal(commands({ to: 'nobody' }, true).at(-1), 'shutdown sessions server g/b')
+test('a cut lets nobody in, then closes every member and ends its sessions', () => {
+  assert.deepEqual(cutCommands(door).split('; '), [
+    'set maxconn server g/_router 1',
+    'set server g/a state maint',
+    'set server g/b state maint',
+    'shutdown sessions server g/a',
+    'shutdown sessions server g/b',
+  ])
 })
 
-test('counts are read by the names of their columns; nonsense is left out', () => {
-  const csv =
-    '# pxname,svname,scur,x,stot,bin,bout,\ng,FRONTEND,2,?,9,100,200,\nh,FRONTEND,,?,9,1,2,\ng,BACKEND,1,?,1,1,1,\n'
+test('figures are read by the names of their columns; nonsense is left out', () => {
+  const csv = [
+    '# pxname,svname,scur,x,stot,bin,bout,',
+    'g.door,FRONTEND,2,?,9,100,200,',
+    'h.door,FRONTEND,,?,9,1,2,',
+    'g,BACKEND,1,?,1,1,1,',
+  ].join('\n')
   assert.deepEqual([...countsIn(csv)], [['g', { sessions: 2, accepted: 9, bytesUp: 100, bytesDown: 200 }]])
   assert.equal(countsIn('').size, 0)
   assert.equal(countsIn('Unknown command').size, 0)
+})
+
+test('sessions of members are counted, those of the router are not', () => {
+  const head = '# pxname,svname,qcur,scur,'
+  assert.equal(sessionsIn(`${head}\ng,a,0,2,\ng,b,0,1,\ng,_router,0,5,\n`), 3)
+  assert.equal(sessionsIn(`${head}\ng,a,0,0,\n`), 0)
+  for (const nonsense of ['', 'No such proxy.', head, `${head}\ng,a,0,,\n`])
+    assert.ok(Number.isNaN(sessionsIn(nonsense)), nonsense)
 })

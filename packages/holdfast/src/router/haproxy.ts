@@ -7,8 +7,9 @@
  * system can (Linux, util-linux), and at the latest by missing the router's pulse, which cuts its sessions.
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { lookup } from 'node:dns/promises'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { connect, createServer, type Server } from 'node:net'
+import { connect, createServer, isIP, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -16,29 +17,41 @@ import { type RelayMode, sameMode } from '../core/routing/relay.ts'
 import { HoldfastError } from '../errors.ts'
 import { systemClock } from '../io/clock.ts'
 import { isProgram, programPath } from '../io/program-path.ts'
+import { freshId } from '../io/random.ts'
 import {
-  ALIVE,
   ASK_COUNTS,
-  commandsFor,
+  askSessions,
   countsIn,
+  cutCommands,
   type HaproxyPlan,
   haproxyText,
+  modeCommands,
   type RelayCounts,
   type RelayDoor,
+  sessionsIn,
 } from './haproxy-text.ts'
 
 export interface HaproxyOptions {
   readonly doors: readonly RelayDoor[]
   /** Of the program; null: looked for in PATH. */
   readonly program: string | null
+  /** How long a client waits before the relay at most. */
+  readonly patienceMs: number
   /** It ended by itself or was killed for not obeying; it starts again. */
   readonly onEnded: (because: string) => void
 }
 
 /** Commands take a millisecond; one that takes longer than this cannot be counted on. */
 const COMMAND_MS = 500
+const LOOKUP_MS = 500
 const START_MS = 5_000
+/** The first time; doubled each time it ends at once again. */
 const RESTART_MS = 100
+const RESTART_MAX_MS = 2_000
+/** A session that was ended is gone within a few milliseconds. */
+const CUT_LOOK_MS = 2
+/** Ends every line of commands: only who carried out all of them says so. */
+const THE_END = { ask: 'show cli level', answer: 'admin' }
 const LOOK_MS = 20
 const COUNT_EVERY_MS = 2_000
 const ANSWER_BYTES_MAX = 1_048_576
@@ -50,7 +63,14 @@ export class Haproxy {
   readonly #folder: string
   readonly #pulse: Server
   readonly #modes = new Map<string, RelayMode>()
+  /** Where it leads each group's clients now. */
+  readonly #leadsTo = new Map<string, RelayMode>()
+  /** Takes commands. */
   #child: ChildProcess | null = null
+  /** Started, and does not take commands yet. */
+  #starting: ChildProcess | null = null
+  #restartMs = RESTART_MS
+  readonly #pulseWord = freshId()
   #words = ''
   #turns: Promise<void> = Promise.resolve()
   #counts: ReadonlyMap<string, RelayCounts> = new Map()
@@ -63,7 +83,7 @@ export class Haproxy {
     this.#folder = mkdtempSync(join(tmpdir(), 'holdfast-relay-'))
     this.#pulse = createServer((socket) => {
       socket.on('error', () => {})
-      socket.end(ALIVE)
+      socket.end(this.#pulseWord)
     })
     this.#pulse.unref()
   }
@@ -78,7 +98,8 @@ export class Haproxy {
       })
       const address = this.#pulse.address()
       const pulsePort = typeof address === 'object' && address ? address.port : 0
-      const plan: HaproxyPlan = { doors: this.#options.doors, socket: this.#socket, pulsePort }
+      const { doors, patienceMs } = this.#options
+      const plan: HaproxyPlan = { doors, socket: this.#socket, pulsePort, pulseWord: this.#pulseWord, patienceMs }
       writeFileSync(this.#file, haproxyText(plan), { mode: 0o600 })
       await this.#verify(program)
       await this.#begin(program)
@@ -101,6 +122,11 @@ export class Haproxy {
   /** What went through each group's relay, some seconds old at most. */
   counts(group: string): RelayCounts {
     return this.#counts.get(group) ?? { sessions: 0, accepted: 0, bytesUp: 0, bytesDown: 0 }
+  }
+
+  /** Null while it changes, or does not run. */
+  leadsTo(group: string): RelayMode | null {
+    return this.#child === null ? null : (this.#leadsTo.get(group) ?? null)
   }
 
   /** Fulfilled once it is so, at the latest because the relay is gone. Turns are done one after the other. */
@@ -133,10 +159,41 @@ export class Haproxy {
     // A newer turn waits behind this one; what only opens is left to it, a cut never.
     const latest = this.#modes.get(group) ?? mode
     if (!cut && !sameMode(latest, mode)) return
-    const because = await this.#told(commandsFor(door, mode, cut))
+    const because = (cut ? await this.#cut(door) : null) ?? (await this.#lead(door, latest))
     if (because === null) return
     this.#words = `it did not do what it was told: ${because}`
     await this.#kill()
+  }
+
+  /** Null once no session of a member is left; else why not. */
+  async #cut(door: RelayDoor): Promise<string | null> {
+    const untilMs = systemClock.nowMs() + COMMAND_MS
+    this.#leadsTo.delete(door.group)
+    for (;;) {
+      // Again each time: a client that was being joined at that very moment is not met by the first.
+      const because = await this.#told(cutCommands(door))
+      if (because !== null) return because
+      const left = await this.#ask(askSessions(door.group)).then(sessionsIn, () => Number.NaN)
+      if (left === 0 || door.members.length === 0) return null
+      if (systemClock.nowMs() > untilMs) return `${left} sessions do not end`
+      await sleep(CUT_LOOK_MS)
+    }
+  }
+
+  async #lead(door: RelayDoor, mode: RelayMode): Promise<string | null> {
+    if (mode.to === 'member') await this.#readdress(door, mode.member)
+    const because = await this.#told(modeCommands(door, mode))
+    if (because === null) this.#leadsTo.set(door.group, mode)
+    return because
+  }
+
+  /** A name may stand for another address than when HAProxy was started. */
+  async #readdress({ group, members }: RelayDoor, member: string): Promise<void> {
+    const target = members.find((one) => one.member === member)
+    if (target === undefined || isIP(target.host) !== 0) return
+    const found = await Promise.race([lookup(target.host).catch(() => null), sleep(LOOKUP_MS)])
+    if (!found) return
+    await this.#ask(`set server ${group}/${member} addr ${found.address} port ${target.port}`).catch(() => undefined)
   }
 
   #listens(): Promise<boolean> {
@@ -146,11 +203,11 @@ export class Haproxy {
     )
   }
 
-  /** Null when it was done; else why not. Every command of ours is silent when it succeeds. */
+  /** Null when it was done; else why not. Every command of ours is silent when it succeeds, but for the last. */
   async #told(commands: string): Promise<string | null> {
     try {
-      const answer = (await this.#ask(commands)).trim()
-      return answer === '' ? null : answer.slice(0, WORDS_MAX)
+      const answer = (await this.#ask(`${commands}; ${THE_END.ask}`)).trim()
+      return answer === THE_END.answer ? null : answer.slice(0, WORDS_MAX) || 'it said nothing'
     } catch (error) {
       return error instanceof Error ? error.message : String(error)
     }
@@ -160,7 +217,9 @@ export class Haproxy {
     return new Promise((resolve, reject) => {
       let answer = ''
       const socket = connect(this.#socket)
-      const timer = setTimeout(() => socket.destroy(new Error(`no answer within ${COMMAND_MS} ms`)), COMMAND_MS)
+      // After what has come meanwhile was read: it may be this process that stood still.
+      const late = () => setImmediate(() => socket.destroy(new Error(`no answer within ${COMMAND_MS} ms`)))
+      const timer = setTimeout(late, COMMAND_MS)
       socket.setEncoding('utf8')
       socket.on('connect', () => socket.write(`${commands}\n`))
       socket.on('data', (text: string) => {
@@ -207,7 +266,9 @@ export class Haproxy {
   async #begin(program: string): Promise<void> {
     const command = [program, '-db', '-f', this.#file]
     const [first = program, ...rest] = isProgram(SETPRIV) ? [SETPRIV, '--pdeathsig', 'KILL', ...command] : command
-    const child = spawn(first, rest, { stdio: ['ignore', 'ignore', 'pipe'] })
+    // Secrets of the environment are none of its business.
+    const child = spawn(first, rest, { stdio: ['ignore', 'ignore', 'pipe'], env: {} })
+    this.#starting = child
     this.#words = ''
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       this.#words = (this.#words + text).slice(-WORDS_MAX)
@@ -225,7 +286,8 @@ export class Haproxy {
       ended = true
     })
     while (!ended && !(await this.#listens()) && systemClock.nowMs() < untilMs) await sleep(LOOK_MS)
-    if (ended || systemClock.nowMs() >= untilMs) {
+    if (ended || this.#closed || systemClock.nowMs() >= untilMs) {
+      this.#starting = null
       child.kill('SIGKILL')
       await gone
       const places = this.#options.doors.map(({ listen }) => `${listen.host}:${listen.port}`).join(', ')
@@ -236,16 +298,24 @@ export class Haproxy {
         'end what listens there, or give the door another address',
       )
     }
+    // Nobody may take it for ready before it knows where to lead.
+    for (const [group, mode] of this.#modes) {
+      const door = this.#options.doors.find((one) => one.group === group)
+      if (door !== undefined) await this.#lead(door, mode)
+    }
+    this.#starting = null
     this.#child = child
     void gone.then(() => this.#ended(program, child))
     for (const [group, mode] of this.#modes) void this.turn(group, mode, false)
     await this.#turns
+    this.#restartMs = RESTART_MS
   }
 
   #ended(program: string, child: ChildProcess): void {
     if (this.#child !== child) return
     this.#child = null
     this.#counts = new Map()
+    this.#leadsTo.clear()
     if (this.#closed) return
     this.#options.onEnded(`it ended: ${this.#words.trim() || 'it said nothing'}`)
     this.#again(program)
@@ -255,14 +325,16 @@ export class Haproxy {
     this.#timer = setTimeout(() => {
       if (this.#closed) return
       this.#begin(program).catch((error: Error) => {
+        if (this.#closed) return
         this.#options.onEnded(error.message)
-        if (!this.#closed) this.#again(program)
+        this.#again(program)
       })
-    }, RESTART_MS)
+    }, this.#restartMs)
+    this.#restartMs = Math.min(RESTART_MAX_MS, 2 * this.#restartMs)
   }
 
   async #kill(): Promise<void> {
-    const child = this.#child
+    const child = this.#child ?? this.#starting
     if (child === null || child.exitCode !== null || child.signalCode !== null) return
     const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()))
     child.kill('SIGKILL')

@@ -39,9 +39,11 @@ function answer(path: string, status: RouterStatus): readonly [number, string] {
   if (path === '/livez') return [200, 'ok\n']
   if (path === '/metrics') return [200, metricsText(status)]
   if (path !== '/readyz') return [404, 'paths: /metrics /readyz /livez\n']
-  const closed = status.doors.filter((door) => door.route !== 'open')
-  if (closed.length === 0) return [200, 'ok\n']
-  return [503, closed.map((door) => `group ${door.group}: ${door.route}\n`).join('')]
+  const closed = status.doors.flatMap(({ group, route, relay }) => {
+    if (route !== 'open') return [`group ${group}: ${route}\n`]
+    return relay?.running === false ? [`group ${group}: its relay does not run\n`] : []
+  })
+  return closed.length === 0 ? [200, 'ok\n'] : [503, closed.join('')]
 }
 
 type Kind = 'gauge' | 'counter'

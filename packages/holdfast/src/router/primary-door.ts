@@ -43,6 +43,8 @@ export interface DoorRelay {
     readonly bytesDown: number
   }
   running(): boolean
+  /** Null while it changes. */
+  leadsTo(): RelayMode | null
 }
 
 export interface PrimaryDoorStatus extends DoorCounts {
@@ -54,7 +56,9 @@ export interface PrimaryDoorStatus extends DoorCounts {
   readonly held: number
   readonly storeAway: boolean
   /** What went through the relay before this door, clients that it led to this door included; null without one. */
-  readonly relay: (ReturnType<DoorRelay['counts']> & { readonly running: boolean }) | null
+  readonly relay:
+    | (ReturnType<DoorRelay['counts']> & { readonly running: boolean; readonly leadsTo: RelayMode | null })
+    | null
 }
 
 type Posted = RouteEvent extends infer E ? (E extends RouteEvent ? Omit<E, 'nowMs'> : never) : never
@@ -169,7 +173,7 @@ export class PrimaryDoor {
 
   #relayStatus(): PrimaryDoorStatus['relay'] {
     const { relay } = this.#options
-    return relay === undefined ? null : { ...relay.counts(), running: relay.running() }
+    return relay === undefined ? null : { ...relay.counts(), running: relay.running(), leadsTo: relay.leadsTo() }
   }
 
   #perform(action: RouteAction): void {

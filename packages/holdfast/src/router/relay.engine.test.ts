@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { type AddressInfo, createServer } from 'node:net'
+import { readFileSync } from 'node:fs'
+import { type AddressInfo, connect, createServer } from 'node:net'
 import { after, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
@@ -29,6 +30,19 @@ async function relayed(more: Partial<RouterOptions> = {}) {
   return rig({ doors: [{ group: 'g', listen }], relay: { program: HAPROXY }, ...more })
 }
 
+type DoorOf = Awaited<ReturnType<typeof rig>>['door']
+
+async function leads(door: DoorOf, member: string): Promise<void> {
+  await until(
+    () => {
+      const to = door().relay?.leadsTo
+      return to?.to === 'member' && to.member === member
+    },
+    3_000,
+    `the relay leads to ${member}`,
+  )
+}
+
 function announced(epoch: number, holder: string): GroupRecord {
   const intent = { id: 'i1', kind: 'switchover', to: null, allowDataLoss: false, by: 'me', validMs: 60_000 } as const
   return { ...record(epoch, 'open', holder), intent }
@@ -38,8 +52,7 @@ describe('a relay before the door', { skip }, () => {
   test('carries clients to the primary, none of them through the router', async () => {
     const { a, port, put, door } = await relayed()
     await put(record(1, 'open', 'a'))
-    await until(() => door().route === 'open', 1_000, 'open')
-    await sleep(50)
+    await leads(door, 'a')
     const client = new Client(port)
     await client.reads('Ra;')
     client.socket.write('hello')
@@ -53,8 +66,7 @@ describe('a relay before the door', { skip }, () => {
   test('cuts at once, lets clients of the change wait, and carries them to the new primary', async () => {
     const { b, port, put, door } = await relayed()
     await put(record(1, 'open', 'a'))
-    await until(() => door().route === 'open', 1_000, 'open')
-    await sleep(50)
+    await leads(door, 'a')
     const old = new Client(port)
     await old.reads('Ra;')
     await put(record(1, 'released', null))
@@ -71,8 +83,7 @@ describe('a relay before the door', { skip }, () => {
   test('cuts also when the same member leads on in a new epoch', async () => {
     const { port, put, door } = await relayed()
     await put(record(1, 'open', 'a'))
-    await until(() => door().route === 'open', 1_000, 'open')
-    await sleep(50)
+    await leads(door, 'a')
     const old = new Client(port)
     await old.reads('Ra;')
     await put(record(2, 'open', 'a'))
@@ -97,12 +108,11 @@ describe('a relay before the door', { skip }, () => {
   test('an announced hand-over holds new clients and keeps the others', async () => {
     const { port, put, door } = await relayed()
     await put(record(1, 'open', 'a'))
-    await until(() => door().route === 'open', 1_000, 'open')
-    await sleep(50)
+    await leads(door, 'a')
     const old = new Client(port)
     await old.reads('Ra;')
     await put(announced(1, 'a'))
-    await sleep(100)
+    await until(() => door().relay?.leadsTo?.to === 'nobody', 1_000, 'nobody is let in')
     const next = new Client(port)
     await sleep(200)
     assert.deepEqual([next.text, old.closed], ['', false])
@@ -112,18 +122,33 @@ describe('a relay before the door', { skip }, () => {
     await next.reads('Rb;')
   })
 
+  test('a backend that reads nothing does not keep a session through a cut', async () => {
+    const { a, port, put, door } = await relayed()
+    a.mood = 'drain-nothing'
+    await put(record(1, 'open', 'a'))
+    await leads(door, 'a')
+    const writer = new Client(port, Buffer.alloc(4_000_000, 120))
+    await until(() => a.accepted === 1, 1_000, 'joined')
+    await put(record(1, 'released', null))
+    await writer.ends(2_000)
+    await until(() => a.sockets.size === 0 || door().relay?.leadsTo?.to === 'nobody', 2_000, 'cut')
+    await put(record(2, 'open', 'b'))
+    await leads(door, 'b')
+    await new Client(port).reads('Rb;')
+  })
+
   test('a relay that dies is started again and knows the route', async () => {
     const { port, put, door, router, codes } = await relayed()
     await put(record(1, 'open', 'a'))
-    await until(() => door().route === 'open', 1_000, 'open')
-    await sleep(50)
+    await leads(door, 'a')
     const old = new Client(port)
     await old.reads('Ra;')
     const pid = router.relayPid() ?? 0
     process.kill(pid, 'SIGKILL')
     await old.ends(500)
-    await until(() => ![null, pid].includes(router.relayPid()), 3_000, 'started again')
-    assert.ok(codes.includes('relay-ended'))
+    await until(() => codes.includes('relay-ended'), 1_000, 'told')
+    await leads(door, 'a')
+    assert.notEqual(router.relayPid(), pid)
     await new Client(port).reads('Ra;')
     assert.equal(door().accepted, 0)
   })
@@ -131,15 +156,15 @@ describe('a relay before the door', { skip }, () => {
   test('a relay that does not obey is killed, and nobody stays on the old route', async () => {
     const { port, put, door, router } = await relayed()
     await put(record(1, 'open', 'a'))
-    await until(() => door().route === 'open', 1_000, 'open')
-    await sleep(50)
+    await leads(door, 'a')
     const old = new Client(port)
     await old.reads('Ra;')
     const pid = router.relayPid() ?? 0
     process.kill(pid, 'SIGSTOP')
     await put(record(2, 'open', 'b'))
     await old.ends(1_500)
-    await until(() => ![null, pid].includes(router.relayPid()), 3_000, 'started again')
+    await leads(door, 'b')
+    assert.notEqual(router.relayPid(), pid)
     await new Client(port).reads('Rb;')
   })
 
@@ -152,6 +177,7 @@ describe('a relay before the door', { skip }, () => {
     const taken = await relayed({ doors: [{ group: 'g', listen: { host: HOST, port } }] }).catch((error) => error)
     busy.close()
     assert.ok(taken instanceof HoldfastError && taken.code === 'HF_LISTEN_FAILED', String(taken))
+    assert.equal(await answers(port), false, 'nothing listens for the router')
     assert.match(taken.message, new RegExp(`HAProxy cannot serve ${HOST}:${port}: .*(in use|bind)`, 's'))
   })
 
@@ -185,7 +211,8 @@ async function elsewhere(port: number, members: readonly Target[]) {
   const module = fileURLToPath(new URL('./haproxy.ts', import.meta.url))
   const code = `const { Haproxy } = await import(${JSON.stringify(module)})
     const door = ${JSON.stringify(door)}
-    const relay = new Haproxy({ doors: [door], program: ${JSON.stringify(HAPROXY)}, onEnded: () => {} })
+    const program = ${JSON.stringify(HAPROXY)}
+    const relay = new Haproxy({ doors: [door], program, patienceMs: 10_000, onEnded: () => {} })
     await relay.start()
     for (const { member } of door.members) await relay.turn('g', { to: 'member', member }, false)
     console.log(relay.pid)
@@ -198,11 +225,19 @@ async function elsewhere(port: number, members: readonly Target[]) {
   return { child, pid }
 }
 
+/** A zombie that nobody has reaped is dead. */
 function isAlive(pid: number): boolean {
   try {
-    process.kill(pid, 0)
-    return true
+    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'))
   } catch {
     return false
   }
+}
+
+function answers(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, HOST, () => resolve(true))
+    socket.on('error', () => resolve(false))
+    socket.on('connect', () => socket.destroy())
+  })
 }

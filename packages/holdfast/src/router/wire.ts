@@ -152,6 +152,7 @@ function doorRelay(group: string, port: number, limits: RouterLimits, relay: () 
     turn: (mode, cut) => relay()?.turn(group, mode, cut) ?? Promise.resolve(),
     counts: () => relay()?.counts(group) ?? { sessions: 0, accepted: 0, bytesUp: 0, bytesDown: 0 },
     running: () => relay()?.running ?? false,
+    leadsTo: () => relay()?.leadsTo(group) ?? null,
   }
 }
 
@@ -159,6 +160,7 @@ function makeRelay(options: RouterOptions, ownPorts: ReadonlyMap<string, number>
   const { doors, onReason, relay } = options
   return new Haproxy({
     program: relay?.program ?? null,
+    patienceMs: limits.holdMs,
     doors: doors.map(({ group, listen }) => ({
       group,
       listen,

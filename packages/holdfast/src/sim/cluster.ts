@@ -30,6 +30,7 @@ export interface Defects {
   readonly startsByItself?: boolean
   readonly promoteSkipsSync?: boolean
   readonly applySyncLies?: boolean
+  readonly stopWaitsForSilent?: boolean
   readonly storeReadsLocally?: boolean
 }
 
@@ -110,6 +111,7 @@ export class Cluster {
     db.hidesDiskLoss = defects.diskLossUnnoticed === true
     engine.bug.promoteSkipsSync = defects.promoteSkipsSync === true
     engine.bug.applySyncLies = defects.applySyncLies === true
+    engine.bug.stopWaitsForSilent = defects.stopWaitsForSilent === true
     const settings = settingsOf(scenario, index)
     const shell = new Shell({
       host: index,

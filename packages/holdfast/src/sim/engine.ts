@@ -21,6 +21,9 @@ interface Job {
 const PAUSED_LOOK_MS = 40
 const FIRST_LSN = 0x1_000_000
 
+/** A standby that says nothing for so long is not waited for by a clean stop (`engines/postgres/standby-ears.ts`). */
+const SILENT_MS = 1_500
+
 export class Engine {
   readonly db: Database
   /** Faults in force. */
@@ -34,7 +37,7 @@ export class Engine {
   /** Bytes a crash recovery reads for each byte written; scenarios draw it. */
   redoFactor = 1
   /** Planted bugs. */
-  readonly bug = { promoteSkipsSync: false, applySyncLies: false }
+  readonly bug = { promoteSkipsSync: false, applySyncLies: false, stopWaitsForSilent: false }
   private job: Job | null = null
   /** Waits for the fence that runs. */
   private next: Job | null = null
@@ -404,6 +407,9 @@ export class Engine {
         db.kill(true)
         finish(success(null))
       })
+    }
+    if (!this.bug.stopWaitsForSilent) {
+      for (const sender of [...db.senders]) if (sender.silentForMs() >= SILENT_MS) sender.ended('primary')
     }
     db.stopping = true
     db.cancelWaits()

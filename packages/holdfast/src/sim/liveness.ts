@@ -19,6 +19,14 @@ export interface LivenessResult {
   readonly because: string
   readonly writableAfterMs: number | null
   readonly redundantAfterMs: number | null
+  /** What a person's order to move the primary cost then; null: nobody could be asked to. */
+  readonly move: MoveResult | null
+}
+
+export interface MoveResult {
+  /** Time without a writable primary; null when it was not done. */
+  readonly closedMs: number | null
+  readonly because: string
 }
 
 interface Frame {
@@ -85,14 +93,59 @@ function awaitRecovery(cluster: Cluster, frame: Frame, because: string): Livenes
     if (redundantAfterMs === null && redundant(cluster, frame.alive)) redundantAfterMs = world.nowMs - frame.startMs
     if (writableAfterMs !== null && redundantAfterMs !== null) break
   }
-  const result = { recoverable: true, because, writableAfterMs, redundantAfterMs }
+  const result = { recoverable: true, because, writableAfterMs, redundantAfterMs, move: null }
   if (world.stopped) return result
   const names = frame.alive.map((db) => db.member).join(' ')
   const waited = `${Math.round((world.nowMs - frame.startMs) / 1_000)} s after ${names} healed (${because})`
   if (writableAfterMs === null) checker.fail('L1', `not writable ${waited}`)
   else if (redundantAfterMs === null) checker.fail('L1', `no redundancy ${waited}`)
-  else checkFinal(cluster, frame.alive)
+  else {
+    checkFinal(cluster, frame.alive)
+    const move = moveOnce(cluster, frame.alive)
+    if (move !== null) judgeMove(cluster, move)
+    return { ...result, move }
+  }
   return result
+}
+
+/** L6: a planned move in a group that is whole costs what its engine takes, and not a lease beside it. */
+function judgeMove(cluster: Cluster, { closedMs }: MoveResult): void {
+  if (closedMs === null) return
+  const { engine, network, profile } = cluster.scenario
+  const { ttlMs, requestMs } = PROFILES[profile]
+  // A lost message of the store's is asked for again after a request's time.
+  const again = network.loss > 0 ? 3 * requestMs : 0
+  const boundMs = engine.promoteMs[1] + ttlMs / 2 + again
+  if (closedMs <= boundMs) sometimes(cluster.seen, 'planned-move-in-health')
+  else cluster.checker.fail('L6', `a planned move closed the group for ${closedMs} ms, ${Math.round(boundMs)} at most`)
+}
+
+/** Time for clocks, promises and sessions of what was healed to be trusted again. */
+const SETTLE_TTLS = 4
+const MOVE_STEP_MS = 2
+const MOVE_MAX_MS = 60_000
+
+/** A person moves the primary of a group that is whole (L6). */
+function moveOnce(cluster: Cluster, alive: readonly Database[]): MoveResult | null {
+  const { scenario, world, checker, operator } = cluster
+  const { ttlMs } = PROFILES[scenario.profile]
+  world.runUntil(world.nowMs + SETTLE_TTLS * ttlMs)
+  const able = alive.filter((db) => !scenario.noFailover.includes(db.host))
+  const { record } = checker
+  if (scenario.failover === 'observe' || able.length < 2 || !redundant(cluster, alive)) return null
+  if (record === null || record.intent !== null || record.pause !== null) return null
+  operator.order({ kind: 'switchover', to: null, allowDataLoss: false, validMs: MOVE_MAX_MS })
+  const untilMs = world.nowMs + MOVE_MAX_MS
+  let closedAtMs: number | null = null
+  while (world.nowMs < untilMs && !world.stopped) {
+    world.runUntil(world.nowMs + MOVE_STEP_MS)
+    const open = alive.some((db) => db.writable)
+    if (!open) closedAtMs ??= world.nowMs
+    else if (closedAtMs !== null) return { closedMs: world.nowMs - closedAtMs, because: 'done' }
+    const told = checker.record?.lastIntent
+    if (told?.id !== record.lastIntent?.id && told?.ok === false) return { closedMs: null, because: told.because }
+  }
+  return { closedMs: null, because: closedAtMs === null ? 'nothing happened' : 'not opened again' }
 }
 
 /** Every living member streams from one open primary, and the record lists a sync set where the mode wants one. */
@@ -119,7 +172,7 @@ function standStill(cluster: Cluster, because: string): LivenessResult {
   const { world, hosts } = cluster
   const ttlMs = hosts[0]?.shell.parts.settings.ttlMs ?? 1_000
   world.runUntil(world.nowMs + 10 * ttlMs)
-  return { recoverable: false, because, writableAfterMs: null, redundantAfterMs: null }
+  return { recoverable: false, because, writableAfterMs: null, redundantAfterMs: null, move: null }
 }
 
 interface Verdict {

@@ -147,6 +147,19 @@ export class Connection {
     })
   }
 
+  /** How long the primary has heard nothing of the standby, which tells its status once a second while it can. */
+  silentForMs(): number {
+    const { nowMs } = this.network.world
+    if (this.stalledSinceMs >= 0) return nowMs - this.stalledSinceMs
+    return this.carries() ? 0 : nowMs - this.ackAtMs
+  }
+
+  private carries(): boolean {
+    const { primary, standby } = this
+    const up = primary.powered && standby.powered && !primary.frozen && !standby.frozen
+    return up && this.network.connects(primary.host, standby.host)
+  }
+
   private resume(): void {
     this.stalledSinceMs = -1
     this.sentIndex = this.ackIndex

@@ -4,6 +4,7 @@
  */
 export const SITUATIONS = [
   'planned-move',
+  'planned-move-in-health',
   'other-member-takes-over',
   'further-than-listed',
   'same-member-again',

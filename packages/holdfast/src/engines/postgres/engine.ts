@@ -20,6 +20,7 @@ import { Line, localTarget, type Target } from './connection.ts'
 import { type DataLook, type Home, homeOf, lookAtData, prepareHome, writeMemberFile } from './home.ts'
 import type { PostgresOptions } from './options.ts'
 import { Postmaster } from './process.ts'
+import { StandbyEars } from './standby-ears.ts'
 
 export interface Source {
   readonly host: string
@@ -60,6 +61,7 @@ export class Engine {
   copy: Copy | null = null
   comparedAtMs = Number.NEGATIVE_INFINITY
   lastRole: 'primary' | 'replica' | 'none' = 'none'
+  readonly ears = new StandbyEars()
   /** All data sets are made here, with the default size. */
   readonly walSegmentBytes = 16 * 1024 * 1024
   #binaries: Binaries | null = null

@@ -155,6 +155,30 @@ function copies(of: () => PostgresCluster): void {
     must(await a.adapter.restart(1, { members: [], need: 0 }, call()))
   })
 
+  test('a clean stop does not wait for a standby that is silent', async () => {
+    const [a, b] = of().members
+    await until(b, (v) => v.receiving)
+    const standby = treeOf(b.dataDir, null).map(({ pid }) => pid)
+    const { logFile: log } = await homeOf(of().options[0] as PostgresOptions, null)
+    try {
+      for (const pid of standby) process.kill(pid, 'SIGSTOP')
+      const endMs = performance.now() + 2_000
+      while (performance.now() < endMs) {
+        await a.adapter.view(call())
+        await new Promise((resolve) => setTimeout(resolve, 200))
+      }
+      const before = readFileSync(log, 'utf8').length
+      must(await a.adapter.stop(call()))
+      const said = readFileSync(log, 'utf8').slice(before)
+      assert.match(said, /terminating connection due to administrator command/)
+      assert.doesNotMatch(said, /due to replication timeout/)
+    } finally {
+      for (const pid of standby) process.kill(pid, 'SIGCONT')
+    }
+    must(await a.adapter.restart(1, { members: [], need: 0 }, call()))
+    await until(b, (v) => v.receiving)
+  })
+
   test('a member killed in the middle of cloning is cloned again', async () => {
     const cluster = of()
     const [a, , c] = cluster.members

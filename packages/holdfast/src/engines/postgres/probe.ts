@@ -11,6 +11,7 @@ import { parseSyncNames, upstreamOf } from './config.ts'
 import type { Answer, Row } from './connection.ts'
 import type { Engine } from './engine.ts'
 import { boundLog } from './home.ts'
+import type { StandbyWord } from './standby-ears.ts'
 
 /** A question older than this is given up and its connection dropped; younger ones are joined by the next look. */
 const QUESTION_MS = 2_000
@@ -46,7 +47,7 @@ select r.replica,
   current_setting('primary_conninfo') as conninfo,
   current_setting('synchronous_standby_names') as sync_names,
   w.status as receiver, w.received_tli,
-  (select coalesce(json_agg(json_build_array(application_name, state, flush_lsn - '0/0')), '[]'::json)
+  (select coalesce(json_agg(json_build_array(application_name, state, flush_lsn - '0/0', pid, reply_time)), '[]'::json)
      from pg_stat_replication) as standbys
 from (select pg_is_in_recovery() as replica) r
   cross join pg_control_checkpoint() c
@@ -127,6 +128,7 @@ export class Probe {
     const bad = replica ? null : this.#cannotWrite
     if (bad !== null) this.#say(bad)
     else this.#said = ''
+    if (!replica) engine.ears.note(wordsOf(row.standbys), observedAtMs)
     const upstream = replica ? upstreamOf(String(row.conninfo), engine.o.members) : null
     return {
       ...this.#frame(observedAtMs),
@@ -221,11 +223,17 @@ async function isFull(dataDir: string): Promise<boolean> {
   return s !== null && s.bavail * s.bsize < FULL_BYTES
 }
 
+type StandbyRow = readonly [string, string, number | null, number, string | null]
+
+function wordsOf(json: unknown): StandbyWord[] {
+  return ((Array.isArray(json) ? json : []) as StandbyRow[]).map(([, , , pid, saidAt]) => [pid, saidAt])
+}
+
 /** Two rows of one member (an old connection not yet noticed as dead, and the new one) count as the better of both. */
 function standbysOf(json: unknown, engine: Engine): StandbyView[] {
   const found = new Map<MemberName, StandbyView>()
   const known = new Set(engine.o.members.map((m) => m.member))
-  for (const [member, state, flush] of (Array.isArray(json) ? json : []) as [string, string, number | null][]) {
+  for (const [member, state, flush] of (Array.isArray(json) ? json : []) as StandbyRow[]) {
     if (!known.has(member) || flush === null) continue
     const one = { member, streaming: state === 'streaming', flushLsn: Number(flush) }
     const other = found.get(member)

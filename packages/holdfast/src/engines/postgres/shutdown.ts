@@ -4,7 +4,14 @@ import type { Done } from '../contract.ts'
 import { cleanEnd } from './control-file.ts'
 import { type Course, done, type Engine, failed } from './engine.ts'
 
-/** Sessions and connections go at once; a standby that is gone is waited for at most `wal_sender_timeout` (3 s). */
+/** What a stop may cost before it begins. */
+const LETTING_GO_MS = 150
+
+/**
+ * Sessions and connections go at once. A server that stops waits until each connected standby has everything; for one
+ * that is frozen or cut off without a word that takes until `wal_sender_timeout` (3 s), while writers wait. So those
+ * who have been silent are let go first.
+ */
 export async function stop(engine: Engine, course: Course): Promise<Done> {
   const { postmaster, home } = engine
   await postmaster.adopt()
@@ -14,6 +21,7 @@ export async function stop(engine: Engine, course: Course): Promise<Done> {
       () => false,
     )
     if (!existed) return failed(`stop: ${home.dataDir} is gone`)
+    await letGoSilent(engine)
     postmaster.expectEnd()
     if (!postmaster.signal('SIGINT')) return failed('stop: the main process cannot be signalled')
     if (!(await postmaster.gone(course.leftMs(), course.signal))) {
@@ -34,4 +42,16 @@ export async function stop(engine: Engine, course: Course): Promise<Done> {
   return engine.lastRole === 'primary'
     ? failed('stop: the server did not shut down cleanly')
     : done(engine.lastPosition)
+}
+
+async function letGoSilent(engine: Engine): Promise<void> {
+  const silent = engine.ears.silent()
+  if (silent.length === 0) return
+  const { log, member } = engine.o
+  log.warn({ member, standbys: silent.length }, 'the stop does not wait for standbys that are silent')
+  const which = silent.map((pid) => String(Math.trunc(pid))).join(', ')
+  await engine.hand.ask(
+    `select pg_terminate_backend(pid) from pg_stat_replication where pid in (${which})`,
+    LETTING_GO_MS,
+  )
 }

@@ -299,6 +299,12 @@ const DATA: readonly Planted[] = [
     defects: { applySyncLies: true },
   },
   {
+    name: 'stop-waits-for-the-silent',
+    describe: 'a planned move waits until the connection of a dead standby times out',
+    budgetSeeds: 400,
+    defects: { stopWaitsForSilent: true },
+  },
+  {
     name: 'loss-not-asked-for',
     describe: 'every ordered failover may lose data',
     budgetSeeds: 600,
