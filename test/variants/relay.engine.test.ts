@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { test } from 'node:test'
 import { promisify } from 'node:util'
+import type { FaultResult } from '../../packages/holdfast/src/cli/demo/report.ts'
 import { programPath } from '../../packages/holdfast/src/io/program-path.ts'
 import { PROGRAM } from '../platform.ts'
 
@@ -13,14 +14,7 @@ const skip = programPath('haproxy') === null ? 'needs haproxy: npm run engines' 
 
 interface Line {
   readonly ok: boolean
-  readonly faults: readonly {
-    readonly fault: string
-    readonly writeOutageMs: number
-    readonly acked: number
-    readonly ackedLost: number
-    readonly doubled: number
-    readonly twoWritersMs: number
-  }[]
+  readonly faults: readonly FaultResult[]
 }
 
 test('nothing is lost, doubled or written twice behind a relay', { skip }, async (t) => {

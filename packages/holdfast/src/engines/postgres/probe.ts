@@ -128,7 +128,8 @@ export class Probe {
     const bad = replica ? null : this.#cannotWrite
     if (bad !== null) this.#say(bad)
     else this.#said = ''
-    if (!replica) engine.ears.note(wordsOf(row.standbys), observedAtMs)
+    if (replica) engine.ears.forget()
+    else engine.ears.note(wordsOf(row.standbys), observedAtMs)
     const upstream = replica ? upstreamOf(String(row.conninfo), engine.o.members) : null
     return {
       ...this.#frame(observedAtMs),
