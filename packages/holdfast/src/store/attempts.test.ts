@@ -25,16 +25,32 @@ describe('attempts', () => {
     assert.deepEqual(asked, [0, 1, 2, 2])
   })
 
-  it('gives each further attempt twice the time, so that a slow store is reached', async () => {
-    const timeouts: number[] = []
-    const result = await new Attempts(1, 20).run(200, async ({ timeoutMs }): Promise<Answer> => {
-      timeouts.push(Math.round(timeoutMs))
-      return timeoutMs > 70 ? ok : hang(timeoutMs)
+  it('takes an answer that is late, and asks beside it ever more rarely', async () => {
+    const startedMs: number[] = []
+    const startMs = performance.now()
+    const attempts = new Attempts(2, 20)
+    const result = await attempts.run(400, async ({ endpoint, timeoutMs }): Promise<Answer> => {
+      startedMs.push(performance.now() - startMs)
+      if (startedMs.length > 1) return hang(timeoutMs)
+      await new Promise((resolve) => setTimeout(resolve, 110))
+      return { kind: 'done', result: { kind: 'ok', by: endpoint } as { kind: 'ok' } }
     })
-    assert.deepEqual(result, { kind: 'ok' })
-    assert.equal(timeouts[0], 20)
-    assert.equal(timeouts[1], 40)
-    assert.equal(timeouts.length, 3)
+    assert.deepEqual(result, { kind: 'ok', by: 0 }, 'the answer of the first attempt was thrown away')
+    assert.equal(attempts.preferred(), 0)
+    assert.equal(startedMs.length, 3)
+    assert.ok((startedMs[1] ?? 0) >= 19 && (startedMs[2] ?? 0) >= 58, startedMs.join())
+  })
+
+  it('tells the first attempt, too, that a later one may have been applied', async () => {
+    const seen: boolean[] = []
+    await new Attempts(1, 20).run(300, async (attempt): Promise<Answer> => {
+      const before = attempt.mayRepeat
+      if (before) return hang(attempt.timeoutMs)
+      await new Promise((resolve) => setTimeout(resolve, 60))
+      seen.push(before, attempt.mayRepeat)
+      return ok
+    })
+    assert.deepEqual(seen, [false, true])
   })
 
   it('ends as unknown at the deadline with the words of the failures, without a tight loop', async () => {

@@ -83,15 +83,23 @@ export function parseTitle(text: string): Title | null {
   }
 }
 
+/** Behind the gate: nobody is listed who could confirm, and somebody must. */
+export function isClosed(sync: SyncSet): boolean {
+  return sync.members.length === 0 && sync.need > 0
+}
+
 /** `min-replicas-to-write` for a rule. More than clients wait for cannot be proved by them: closed. */
 export function leastReplicas(sync: SyncSet, o: RedisOptions): number {
   if (sync.need <= 0) return 0
   return sync.members.length === 0 || sync.need > o.confirmations ? CLOSED : sync.need
 }
 
-/** Who may be connected as a replica: while somebody must confirm, only those who count. */
-export function mayReplicate(sync: SyncSet, member: MemberName): boolean {
-  return sync.need <= 0 || sync.members.includes(member)
+/**
+ * Who may be connected as a replica: while somebody must confirm, only those who count. While nobody is listed nothing
+ * is accepted that could be confirmed, so all may come and be there when the group opens.
+ */
+export function mayReplicate({ members, need }: SyncSet, member: MemberName): boolean {
+  return need <= 0 || members.length === 0 || members.includes(member)
 }
 
 /** Where replicas confirm, the disk confirms as well; the description may say otherwise (SPEC.md, "After a crash"). */

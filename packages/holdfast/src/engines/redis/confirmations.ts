@@ -5,8 +5,9 @@
  */
 import type { SyncSet } from '../../core/model.ts'
 import type { Done } from '../contract.ts'
-import { CLOSED, leastReplicas, mayReplicate, memberUser, type Title, titleText } from './config.ts'
+import { CLOSED, isClosed, leastReplicas, mayReplicate, memberUser, type Title, titleText } from './config.ts'
 import { type Course, type Engine, failed } from './engine.ts'
+import { text } from './home.ts'
 import { ASK_INFO, ASK_TITLE, infoAndTitle, parseInfo } from './info.ts'
 import { ReplyError } from './resp.ts'
 
@@ -18,7 +19,14 @@ export async function applySync(engine: Engine, sync: SyncSet, course: Course): 
   if (seen.info.role !== 'primary') return failed('sync set: the engine is not a primary')
   if (seen.title === null) return failed('sync set: the server was not started by Holdfast')
   // Before anything can be acknowledged under it: from then on this log is no longer a fork without writes.
-  if (sync.members.length > 0 || sync.need === 0) await engine.note({ unopenedEpoch: null })
+  if (!isClosed(sync)) {
+    try {
+      await engine.promotionNoted
+      await engine.note({ unopenedEpoch: null })
+    } catch (error) {
+      return failed(`sync set: cannot write that the group opens: ${text(error)}`)
+    }
+  }
   const answer = await engine.hand.ask(ruleCommands(engine, { ...seen.title, sync }), course.leftMs(ASK_MS))
   if (!answer.ok) return failed(`sync set: ${answer.because}`)
   const results = answer.replies.at(-2)
@@ -35,7 +43,7 @@ export async function applySync(engine: Engine, sync: SyncSet, course: Course): 
 export function ruleCommands(
   engine: Engine,
   title: Title,
-  first: readonly (readonly string[])[] = [],
+  promoting: readonly (readonly string[])[] = [],
 ): readonly (readonly string[])[] {
   const { o } = engine
   const { sync } = title
@@ -43,14 +51,15 @@ export function ruleCommands(
   const others = o.members.filter((m) => m.member !== o.member).map((m) => m.member)
   const out = others.filter((m) => !mayReplicate(sync, m))
   const closing: (readonly string[])[] = []
-  // Who waits for a confirmation was promised it by the former rule; now more are needed, and nobody could tell him.
-  if (o.confirmations > 0 && least === CLOSED && sync.members.length > 0) {
+  // Who waits for a confirmation was promised it by the former rule, and nobody could tell him that it is another one
+  // now: more are needed, or whoever comes may connect. Before a promotion nobody could wait.
+  if (o.confirmations > 0 && least === CLOSED && promoting.length === 0) {
     closing.push(['CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes'])
   }
   return [
     ['MULTI'],
     ['CONFIG', 'SET', 'min-replicas-to-write', String(least)],
-    ...first,
+    ...promoting,
     ...out.flatMap((m) => [
       ['ACL', 'SETUSER', memberUser(m), 'off'],
       ['CLIENT', 'KILL', 'USER', memberUser(m)],

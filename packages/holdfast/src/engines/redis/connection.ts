@@ -157,20 +157,6 @@ export class Line {
   }
 }
 
-/** Opens, asks once, closes. */
-export async function askOnce(
-  target: Target,
-  commands: readonly (readonly string[])[],
-  timeoutMs: number,
-): Promise<Answer> {
-  const line = new Line(target)
-  try {
-    return await line.must(commands, timeoutMs)
-  } finally {
-    line.close()
-  }
-}
-
 /** A connected socket, or an error; never later than the bound. */
 export function openSocket(target: Target): Promise<Socket> {
   return new Promise((resolve, reject) => {

@@ -3,6 +3,7 @@ import { chmod, chown, mkdir } from 'node:fs/promises'
 import type { Epoch, SyncSet } from '../../core/model.ts'
 import { freshId } from '../../io/random.ts'
 import type { Done } from '../contract.ts'
+import { isClosed } from './config.ts'
 import { type Course, type Engine, failed, refused } from './engine.ts'
 import { markUnfinished, text, unmark, wipe, writeMemberFile } from './home.ts'
 import { RESERVE_BYTES, restart, startPrimary } from './promotion.ts'
@@ -37,7 +38,14 @@ async function make(engine: Engine, epoch: Epoch, sync: SyncSet, course: Course)
   const line = { timeline: epoch, base: 0 }
   await writeMemberFile(home, {
     ...{ v: 1, engine: 'redis', group: o.group, member: o.member, systemId: freshId(), diskId: freshId() },
-    ...{ madeBy: 'create', unopenedEpoch: null, wasPrimary: true, line, lines: {}, reservedLsn: RESERVE_BYTES },
+    ...{
+      madeBy: 'create',
+      unopenedEpoch: isClosed(sync) ? epoch : null,
+      wasPrimary: true,
+      line,
+      lines: {},
+      reservedLsn: RESERVE_BYTES,
+    },
     ...{ lastLsn: 0, logPending: false, bootId: engine.bootId, clean: null },
   })
   await unmark(home)

@@ -44,6 +44,7 @@ export class Engine {
   #binaries: Binaries | null = null
   #noting: Promise<unknown> = Promise.resolve()
   #noted = 0
+  #promotionNoted: Promise<void> = Promise.resolve()
   #abort = new AbortController()
 
   private constructor(o: RedisOptions, home: Home, bootId: string) {
@@ -123,6 +124,16 @@ export class Engine {
   /** All that was to be noted is on the disk, or failed. */
   get settled(): Promise<unknown> {
     return this.#noting
+  }
+
+  /** What a promotion has to leave on the disk is there; rejects when it could not be written. */
+  get promotionNoted(): Promise<void> {
+    return this.#promotionNoted
+  }
+
+  notesPromotion(noted: Promise<void>): void {
+    this.#promotionNoted = noted
+    noted.catch(() => undefined)
   }
 
   /** The copy is being given up: whatever was still to be noted about it must not meet the next one. */

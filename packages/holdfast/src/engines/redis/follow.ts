@@ -7,6 +7,7 @@ import { freshId } from '../../io/random.ts'
 import type { Done, EngineEndpoint } from '../contract.ts'
 import { clone } from './clone.ts'
 import { NOWHERE } from './config.ts'
+import { Line } from './connection.ts'
 import { type Course, done, type Engine, failed, refused } from './engine.ts'
 import { type CleanEnd, type LogLine, text } from './home.ts'
 import type { ServerInfo } from './info.ts'
@@ -14,7 +15,7 @@ import { keepTail } from './kept-tail.ts'
 import { mayLack } from './promotion.ts'
 import { stop } from './shutdown.ts'
 import { infoOf, startServer } from './start.ts'
-import { type Greeting, greet, knockAt } from './upstream.ts'
+import { type Greeting, greet, greetBy, knockAt, letsIn } from './upstream.ts'
 
 export interface FollowAt {
   readonly epoch: number
@@ -63,6 +64,10 @@ async function followFrom(
     return upstream === null ? failed('nothing to copy from') : copy(engine, upstream, at, course)
   }
   if (at.systemId !== null && file.systemId !== at.systemId) {
+    // A founding of our own that did not get as far as its first write, and another member's did.
+    if (file.madeBy === 'create' && file.unopenedEpoch !== null && upstream !== null) {
+      return copy(engine, upstream, at, course)
+    }
     const why = `${engine.home.dataDir} holds system ${file.systemId}, the group is ${at.systemId}`
     return refused(`${why}; this is another data set: move the directory away, and it is cloned anew`)
   }
@@ -174,31 +179,41 @@ async function attach(engine: Engine, upstream: EngineEndpoint, at: FollowAt, co
     if (!greeting.ok) return failed(`upstream not reached: ${greeting.because}`)
     const other = otherSystem(upstream, greeting, at)
     if (other !== null) return refused(other)
-    if (!greeting.letsIn) {
+    if (!letsIn(engine, greeting)) {
       await knockAt(engine, upstream, course.leftMs(ASK_MS))
       course.options.progress?.('wait to be let in', 0, null)
       if (!(await course.pause(doorMs))) return course.late('follow: the primary does not let this member in yet')
       continue
     }
-    await engine.note({ lines: engine.linesWith(greeting.info.replid, greeting.title.line) })
+    // Only a clean stop needs it on the disk, and that writes it again.
+    const noted = engine.note({ lines: engine.linesWith(greeting.info.replid, greeting.title.line) })
+    noted.catch(() => undefined)
     const away = ['REPLICAOF', NOWHERE.host, String(NOWHERE.port)]
     const there = ['REPLICAOF', upstream.host, String(upstream.port)]
     if (course.over) return course.late('follow')
     // Going away first makes the server connect at once also when it was trying before.
     const led = await engine.hand.must([away, there], course.leftMs(ASK_MS))
     if (!led.ok) return failed(`follow: ${led.because}`)
-    if (await untilStreaming(engine, upstream, course)) return joinedNow(engine, upstream, course)
+    if (await untilStreaming(engine, upstream, course)) {
+      await noted
+      return joinedNow(engine, upstream, course)
+    }
     if (course.over) return course.late('follow: streaming')
   }
 }
 
 async function untilPrimary(engine: Engine, upstream: EngineEndpoint, course: Course): Promise<Greeting> {
   const endMs = engine.o.clock.nowMs() + PRIMARY_WAIT_MS
-  for (;;) {
-    const greeting = await greet(engine, upstream, course.leftMs(ASK_MS))
-    if (!greeting.ok || greeting.info.role === 'primary') return greeting
-    const because = `${upstream.member} is no primary yet`
-    if (engine.o.clock.nowMs() >= endMs || !(await course.pause(DOOR_MS))) return { ok: false, because }
+  const line = new Line(await engine.peer(upstream))
+  try {
+    for (;;) {
+      const greeting = await greetBy(line, upstream, course.leftMs(ASK_MS))
+      if (!greeting.ok || greeting.info.role === 'primary') return greeting
+      const because = `${upstream.member} is no primary yet`
+      if (engine.o.clock.nowMs() >= endMs || !(await course.pause(DOOR_MS))) return { ok: false, because }
+    }
+  } finally {
+    line.close()
   }
 }
 

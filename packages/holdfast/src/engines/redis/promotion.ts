@@ -5,7 +5,7 @@
  */
 import type { Epoch, SyncSet } from '../../core/model.ts'
 import type { Done } from '../contract.ts'
-import { fsyncOf, NOWHERE } from './config.ts'
+import { fsyncOf, isClosed, NOWHERE } from './config.ts'
 import { applySync, ruleCommands } from './confirmations.ts'
 import { type Course, done, type Engine, failed, refused } from './engine.ts'
 import { type LogLine, text } from './home.ts'
@@ -28,16 +28,19 @@ export async function promote(engine: Engine, epoch: Epoch, sync: SyncSet, cours
   if (file === null || from === undefined) return failed('promote: nobody knows where in history this copy is')
   if (info.copying) return failed('promote: a copy is being loaded')
   const line: LogLine = { timeline: epoch, base: from.base }
+  const noted = engine.note({
+    unopenedEpoch: isClosed(sync) ? epoch : null,
+    wasPrimary: true,
+    line,
+    reservedLsn: line.base + info.offset + RESERVE_BYTES,
+    lastLsn: line.base + info.offset,
+    // A copy that was received a moment ago may not be in the log yet.
+    ...(info.logOn && !info.logBusy ? {} : { logPending: true }),
+  })
+  // Behind the gate nothing is accepted, so the disk may follow: until `applySync` opens, a lost note costs nothing.
+  engine.notesPromotion(noted)
   try {
-    await engine.note({
-      unopenedEpoch: isClosed(sync) ? epoch : null,
-      wasPrimary: true,
-      line,
-      reservedLsn: line.base + info.offset + RESERVE_BYTES,
-      lastLsn: line.base + info.offset,
-      // A copy that was received a moment ago may not be in the log yet.
-      ...(info.logOn && !info.logBusy ? {} : { logPending: true }),
-    })
+    if (!isClosed(sync)) await noted
   } catch (error) {
     return failed(`promote: cannot write what is about to be: ${text(error)}`)
   }
@@ -85,7 +88,9 @@ export async function restart(engine: Engine, epoch: Epoch, sync: SyncSet, cours
   // Without a clean end nobody knows the last offset: positions go on above everything that was ever told.
   const base = file.clean?.lsn ?? file.reservedLsn
   const line: LogLine = { timeline: file.line.timeline, base }
-  const change = isClosed(sync) ? {} : { unopenedEpoch: null }
+  // Whoever was never opened is still not; it is this leadership now that did not open it.
+  const neverOpened = isClosed(sync) && file.unopenedEpoch !== null
+  const change = isClosed(sync) ? (neverOpened ? { unopenedEpoch: epoch } : {}) : { unopenedEpoch: null }
   await engine.note({ ...change, wasPrimary: true, line, reservedLsn: base + RESERVE_BYTES, lastLsn: base })
   return startPrimary(engine, line, sync, course)
 }
@@ -112,10 +117,6 @@ export function mayLack(engine: Engine): boolean {
   return fsyncOf(o) !== 'always' && (o.confirmations > 0 || file.bootId !== bootId)
 }
 
-export function isClosed(sync: SyncSet): boolean {
-  return sync.members.length === 0 && sync.need > 0
-}
-
 /** Stops receiving and tells what is held (R13). The server takes it as one step: nothing more is applied after it. */
 export async function freeze(engine: Engine, course: Course): Promise<Done> {
   await engine.server.adopt()
@@ -132,6 +133,5 @@ export async function freeze(engine: Engine, course: Course): Promise<Done> {
   if (line === undefined) return failed('freeze: nobody knows where in history this copy is')
   const position = { timeline: line.timeline, lsn: line.base + info.offset }
   engine.lastPosition = position
-  engine.noteSoon({ line, lastLsn: position.lsn })
   return done(position)
 }

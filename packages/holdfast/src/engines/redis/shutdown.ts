@@ -44,12 +44,14 @@ export async function demote(engine: Engine, course: Course): Promise<Done> {
   const before = infoAndTitle(await engine.hand.ask([ASK_INFO, ASK_TITLE], course.leftMs(ASK_MS)))
   if (!before.ok) return failed(`demote: ${before.because}`)
   const { info, title } = before
-  if (info.role === 'primary') await refuseWrites(engine, info.replicas.length, [], course)
-  if (course.over) return course.late('demote')
+  const closing = info.role === 'primary' ? refusingWrites(info.replicas.length, course) : []
   const away = ['REPLICAOF', NOWHERE.host, String(NOWHERE.port)]
   const cut = ['CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes']
   const pubsub = ['CLIENT', 'KILL', 'TYPE', 'pubsub']
-  const answer = await engine.hand.must([['MULTI'], away, cut, pubsub, ['EXEC'], ASK_INFO], course.leftMs(ASK_MS))
+  // The server takes them in order: while it waits for confirmations the rest waits, too.
+  const commands = [...closing, ['MULTI'], away, cut, pubsub, ['EXEC'], ASK_INFO]
+  const answer = await engine.hand.ask(commands, course.leftMs(CONFIRM_MS + ASK_MS))
+  if (course.over) return course.late('demote')
   const after = answer.ok ? parseInfo(answer.replies.at(-1)) : null
   if (after === null || after.role !== 'replica') return failed(`demote: ${answer.ok ? 'refused' : answer.because}`)
   // Asked again: what was noted the first time may still be on its way to the disk.
@@ -69,7 +71,10 @@ async function endServer(engine: Engine, course: Course): Promise<Done> {
   if (!before.ok) return failed(`stop: ${before.because}`)
   // Nothing may expire or be evicted behind the last confirmation.
   const pause = ['CLIENT', 'PAUSE', '60000', 'WRITE']
-  if (before.info.role === 'primary') await refuseWrites(engine, before.info.replicas.length, [pause], course)
+  if (before.info.role === 'primary') {
+    const commands = [...refusingWrites(before.info.replicas.length, course), pause]
+    await engine.hand.ask(commands, course.leftMs(CONFIRM_MS + ASK_MS))
+  }
   // What is confirmed from now on would not be in the snapshot.
   else await engine.hand.ask([['REPLICAOF', NOWHERE.host, String(NOWHERE.port)]], course.leftMs(ASK_MS))
   const seen = infoAndTitle(await engine.hand.ask([ASK_INFO, ASK_TITLE], course.leftMs(ASK_MS)))
@@ -107,18 +112,12 @@ async function endServer(engine: Engine, course: Course): Promise<Done> {
  * Nothing is accepted any more, and who could confirm the end has confirmed it. `WAIT` waits for what its own client
  * sent last, from Redis 7.2 on only if that was replicated: a word to nobody is.
  */
-async function refuseWrites(
-  engine: Engine,
-  replicas: number,
-  then: readonly (readonly string[])[],
-  course: Course,
-): Promise<void> {
+function refusingWrites(replicas: number, course: Course): readonly (readonly string[])[] {
   const waitMs = String(Math.floor(course.leftMs(CONFIRM_MS)))
   const wait = replicas > 0 ? [['WAIT', String(replicas), waitMs]] : []
   const closed = ['CONFIG', 'SET', 'min-replicas-to-write', String(CLOSED)]
   // A stop that failed may have left its pause behind, and a word that is replicated would wait for its end.
-  const commands = [closed, ['CLIENT', 'UNPAUSE'], ['PUBLISH', 'holdfast:end', ''], ...wait, ...then]
-  await engine.hand.ask(commands, course.leftMs(CONFIRM_MS + ASK_MS))
+  return [closed, ['CLIENT', 'UNPAUSE'], ['PUBLISH', 'holdfast:end', ''], ...wait]
 }
 
 /** A server that is writing its first log refuses to save at its end, but not before. */

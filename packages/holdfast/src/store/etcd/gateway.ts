@@ -1,6 +1,6 @@
 /**
- * One request to etcd over its members: short attempts, log-in, and R22's checks of every answer. A member whose raft
- * term or revision is older than what was known when it was asked is not believed, and the next one is asked.
+ * One request to etcd over its members: attempts beside each other, log-in, and R22's checks of every answer. A member
+ * whose raft term or revision is older than what was known when it was asked is not believed, and the next is asked.
  */
 import { systemClock } from '../../io/clock.ts'
 import { type Attempt, type AttemptResult, Attempts, type Outcome } from '../attempts.ts'
