@@ -42,7 +42,7 @@ export function learnRecord(turn: Turn, revision: Revision, value: GroupRecord |
   noteEpoch(turn, known?.value ?? null, value)
   if (known?.value?.epoch !== value?.epoch) startEpoch(turn)
   patch(turn, { record: { revision, value, firstSeenAtMs: turn.nowMs, readSentAtMs } })
-  watchHolder(turn, value)
+  watchHolder(turn, value, known === null)
   noteTimers(turn, value)
 }
 
@@ -68,7 +68,7 @@ function noteEpoch(turn: Turn, before: GroupRecord | null, after: GroupRecord | 
   patch(turn, { promotionsAtMs: [...kept, turn.nowMs].slice(-16) })
 }
 
-function watchHolder(turn: Turn, value: GroupRecord | null): void {
+function watchHolder(turn: Turn, value: GroupRecord | null, isFirst: boolean): void {
   const { holder } = turn.state
   if (value === null || value.agent === null || value.session === null) {
     patch(turn, { holder: null })
@@ -85,6 +85,7 @@ function watchHolder(turn: Turn, value: GroupRecord | null): void {
     readSentAtMs: -1,
     published: null,
     publishedAtMs: turn.nowMs,
+    publishedAfterMs: isFirst ? null : turn.nowMs,
     history: [],
   }
   patch(turn, { holder: fresh })
@@ -113,8 +114,9 @@ export function learnSession(turn: Turn, agent: string, value: SessionRecord | n
   }
   // A watch may bring an older beat after a newer read; equality is all that counts, so it only restarts the wait.
   if (holder.session === session && beat < holder.beat && readSentAtMs < 0) return
-  const published = session === holder.watched ? (value?.positions[turn.settings.group] ?? null) : null
-  const newest = published ?? holder.published
+  const ours = session === holder.watched
+  const newest = (ours ? value?.positions[turn.settings.group] : null) ?? holder.published
+  const publishedAfterMs = ours ? afterOf(turn, holder) : holder.publishedAfterMs
   ownState(turn).holder = {
     ...holder,
     session,
@@ -123,14 +125,25 @@ export function learnSession(turn: Turn, agent: string, value: SessionRecord | n
     unchangedSinceMs: turn.nowMs,
     readSentAtMs,
     published: newest,
-    publishedAtMs: session === holder.watched ? turn.nowMs : holder.publishedAtMs,
-    history: remember(holder.history, newest?.lsn ?? null, turn.nowMs),
+    publishedAtMs: ours ? turn.nowMs : holder.publishedAtMs,
+    publishedAfterMs,
+    history: remember(holder.history, newest?.lsn ?? null, publishedAfterMs),
   }
 }
 
-function remember(history: HolderFact['history'], lsn: number | null, atMs: number): HolderFact['history'] {
-  if (lsn === null || history.at(-1)?.lsn === lsn) return history
-  return [...history, { lsn, atMs }].slice(-HISTORY_MAX)
+/**
+ * A beat was sent after the one before it was seen. When a store was away or a watch stood still, several come at once,
+ * and how long ago each was sent cannot be told: then only the sight before them counts.
+ */
+function afterOf(turn: Turn, holder: HolderFact): number | null {
+  if (holder.session !== holder.watched) return holder.publishedAfterMs
+  const together = turn.nowMs - holder.publishedAtMs < turn.settings.timing.beatMs / 2
+  return together ? holder.publishedAfterMs : holder.publishedAtMs
+}
+
+function remember(history: HolderFact['history'], lsn: number | null, afterMs: number | null): HolderFact['history'] {
+  if (lsn === null || afterMs === null || history.at(-1)?.lsn === lsn) return history
+  return [...history, { lsn, afterMs }].slice(-HISTORY_MAX)
 }
 
 export function learnView(turn: Turn, view: EngineView): void {

@@ -15,6 +15,7 @@ interface Given {
   readonly view?: Partial<EngineView> | null
   readonly published?: Partial<HolderFact['published']>
   readonly history?: HolderFact['history']
+  readonly publishedAfterMs?: number | null
   readonly noFailover?: boolean
   readonly allowDataLoss?: boolean
   readonly promisedUntilMs?: number
@@ -34,7 +35,8 @@ function holderOf(given: Given): HolderFact {
     readSentAtMs: 6_100,
     published,
     publishedAtMs: 5_000,
-    history: given.history ?? [{ lsn: 1_000, atMs: 5_000 }],
+    publishedAfterMs: given.publishedAfterMs === undefined ? 4_800 : given.publishedAfterMs,
+    history: given.history ?? [{ lsn: 1_000, afterMs: 4_800 }],
   }
 }
 
@@ -65,8 +67,10 @@ const open = {
   record: { sync: { members: [], need: 0, disks: {} } },
 } as const satisfies Given
 
-/** In failsafe it publishes nothing; the copy has all that it last published, at 5 s. */
-const ranOn = { ...open, view: { position: { timeline: 1, lsn: 1_000 } }, promisedUntilMs: 20_000 } as const
+/** The copy has all that the holder last published, at 5 s. */
+const hasAll = { ...open, view: { position: { timeline: 1, lsn: 1_000 } } } as const
+/** In failsafe it publishes nothing. */
+const ranOn = { ...hasAll, promisedUntilMs: 20_000 } as const
 
 const TABLE: readonly (readonly [string, Given, readonly string[]])[] = [
   ['a listed member with its disk at the floor', { view: { position: { timeline: 1, lsn: 900 } } }, []],
@@ -91,18 +95,18 @@ const TABLE: readonly (readonly [string, Given, readonly string[]])[] = [
     ['behind-final-position'],
   ],
   ['async, no memory of when the holder passed it', { ...open, view: at(950) }, ['loss-time-above-bound']],
-  ['async, old copy with history', { ...open, view: at(950), ...seenAt(4_000) }, []],
+  ['async, old copy with history', { ...open, view: at(950), ...seenAfter(4_000) }, []],
   [
     'async, half the bound may be unpublished',
-    { ...open, view: at(1_000), published: { lsn: 1_500 }, ...seenAt(4_000) },
+    { ...open, view: at(1_000), published: { lsn: 1_500 }, ...seenAfter(4_000) },
     [],
   ],
   [
     'async, bytes',
-    { ...open, view: at(1_000), published: { lsn: 1_501 }, ...seenAt(4_000) },
+    { ...open, view: at(1_000), published: { lsn: 1_501 }, ...seenAfter(4_000) },
     ['loss-bytes-above-bound'],
   ],
-  ['async, time', { ...open, view: at(950), ...seenAt(999) }, ['loss-time-above-bound']],
+  ['async, time', { ...open, view: at(950), ...seenAfter(999) }, ['loss-time-above-bound']],
   ['async, a holder that ran on by our promise', { ...ranOn, told: null }, ['loss-time-above-bound']],
   ['async, the same, and it told us that we keep up', { ...ranOn, told: { lsn: 1_000, atMs: 19_500 } }, []],
   [
@@ -110,6 +114,13 @@ const TABLE: readonly (readonly [string, Given, readonly string[]])[] = [
     { ...ranOn, told: { lsn: 1_001, atMs: 19_500 } },
     ['loss-time-above-bound'],
   ],
+  ['async, a beat that may have been sent long before it came', { ...hasAll, publishedAfterMs: 100 }, []],
+  [
+    'async, the same, and we had promised the holder time',
+    { ...hasAll, publishedAfterMs: 100, promisedUntilMs: 6_000 },
+    ['loss-time-above-bound'],
+  ],
+  ['async, a beat that was there before we looked', { ...hasAll, publishedAfterMs: null }, ['loss-time-above-bound']],
   ['async, the word of another epoch', { ...open, published: { epoch: 9 } }, ['lag-unknown']],
 ]
 
@@ -121,12 +132,12 @@ function lastOpen(epoch: number): Partial<GroupRecord> {
   return { lastOpen: { member: 'a', epoch, diskId: 'disk-a' } }
 }
 
-/** The holder passed 900 at `atMs`, and fell silent at 5000. */
-function seenAt(atMs: number): Pick<Given, 'history'> {
+/** The holder passed 900 at `afterMs` or later, and fell silent at 5000. */
+function seenAfter(afterMs: number): Pick<Given, 'history'> {
   return {
     history: [
-      { lsn: 900, atMs },
-      { lsn: 1_000, atMs: 5_000 },
+      { lsn: 900, afterMs },
+      { lsn: 1_000, afterMs: 4_800 },
     ],
   }
 }
@@ -180,7 +191,7 @@ test('a later timeline goes first, then the log end, then the priority, then the
 })
 
 test('writes that the record protects are not judged by an async member of a rolling change', () => {
-  const given: Given = { replication: ASYNC, member: 'c', view: at(990), ...seenAt(4_900) }
+  const given: Given = { replication: ASYNC, member: 'c', view: at(990), ...seenAfter(4_900) }
   assert.deepEqual(codes(given), ['not-in-sync-set'])
 })
 

@@ -185,14 +185,16 @@ function lossOf(c: Case, view: EngineView | null): { bytes: number; ms: number }
   const bytes = Math.max(0, published.lsn + beyond - lsn)
   if (c.holder === null) return { bytes, ms: lsn >= published.lsn ? timing.ttlMs : NEVER_MS }
   const released = c.record.phase === 'released' ? c.recordSeenAtMs : 0
-  const wroteUntilMs = Math.max(c.holder.publishedAtMs + timing.ttlMs, released, c.promisedUntilMs)
-  const ranOnMs = (fromMs: number): { bytes: number; ms: number } => {
-    const knownMs = c.told !== null && lsn >= c.told.lsn ? Math.max(fromMs, c.told.atMs) : fromMs
-    return { bytes, ms: Math.max(timing.ttlMs, wroteUntilMs - knownMs) }
-  }
-  if (lsn >= published.lsn) return ranOnMs(c.holder.publishedAtMs)
-  const reached = c.holder.history.findLast((h) => h.lsn <= lsn)
-  return reached === undefined ? { bytes, ms: NEVER_MS } : ranOnMs(reached.atMs)
+  const { publishedAtMs, publishedAfterMs, history } = c.holder
+  const hasAll = lsn >= published.lsn
+  const afterMs = (hasAll ? publishedAfterMs : history.findLast((h) => h.lsn <= lsn)?.afterMs) ?? null
+  if (afterMs === null) return { bytes, ms: NEVER_MS }
+  // By its own right a holder wrote for a ttl after its last beat, whenever that was sent; by a promise until its end.
+  const grantedUntilMs = Math.max(released, c.promisedUntilMs)
+  const wroteUntilMs = Math.max(publishedAtMs + timing.ttlMs, grantedUntilMs)
+  const byBeatsMs = (hasAll ? grantedUntilMs : wroteUntilMs) - afterMs
+  const byWordMs = c.told !== null && lsn >= c.told.lsn ? wroteUntilMs - c.told.atMs : NEVER_MS
+  return { bytes, ms: Math.max(timing.ttlMs, Math.min(byBeatsMs, byWordMs)) }
 }
 
 /** Better first: further on, then preferred, then by name so that all agree. */

@@ -38,8 +38,13 @@ export interface HolderFact {
   readonly published: PublishedPosition | null
   /** When the watched session was last seen to beat; a new one of the same agent tells nothing of its log. */
   readonly publishedAtMs: number
-  /** Published log ends with the time they were first seen, oldest first; to tell how old our copy is. */
-  readonly history: readonly { readonly lsn: number; readonly atMs: number }[]
+  /**
+   * It was published no earlier than this: when the beat before it was seen. Null: it was there when this process began
+   * to look; whoever looked before us may have promised the holder to stand back (R21), and that is forgotten.
+   */
+  readonly publishedAfterMs: number | null
+  /** Published log ends, oldest first; to tell how old our copy is. */
+  readonly history: readonly { readonly lsn: number; readonly afterMs: number }[]
 }
 
 export interface PeerFact {
