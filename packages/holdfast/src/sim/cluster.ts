@@ -31,6 +31,7 @@ export interface Defects {
   readonly promoteSkipsSync?: boolean
   readonly applySyncLies?: boolean
   readonly stopWaitsForSilent?: boolean
+  readonly releasesLate?: boolean
   readonly storeReadsLocally?: boolean
 }
 
@@ -112,6 +113,7 @@ export class Cluster {
     engine.bug.promoteSkipsSync = defects.promoteSkipsSync === true
     engine.bug.applySyncLies = defects.applySyncLies === true
     engine.bug.stopWaitsForSilent = defects.stopWaitsForSilent === true
+    engine.bug.releasesLate = defects.releasesLate === true
     const settings = settingsOf(scenario, index)
     const shell = new Shell({
       host: index,

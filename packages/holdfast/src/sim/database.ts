@@ -60,6 +60,8 @@ export interface DatabaseSetup {
 /** Commits that may wait at once; PostgreSQL's max_connections plays this part. */
 const WAITERS_MAX = 500
 const RETRY_RECEIVER_MS = 100
+/** A standby that has nothing to confirm still tells its status this often (`wal_receiver_status_interval`). */
+const STATUS_MS = 1_000
 
 export class Database implements StreamEnd {
   readonly host: number
@@ -225,7 +227,8 @@ export class Database implements StreamEnd {
       if (this.frozen || this.written === null) return
       this.flushed = this.written
       for (const sender of this.senders) sender.push()
-      this.settle()
+      // Where standbys must confirm, only their word ends a wait.
+      if (this.sync.need === 0) this.settle()
     })
   }
 
@@ -243,6 +246,26 @@ export class Database implements StreamEnd {
       this.hooks.acknowledged(this, first.point)
       first.end('acknowledged')
     }
+  }
+
+  /** Puts a sync setting in effect. A list of standbys ends no wait by itself; the next word of one of them does. */
+  obey(sync: SyncSet): void {
+    this.sync = sync
+    if (sync.need === 0) {
+      this.settle()
+      return
+    }
+    const { incarnation } = this
+    this.world.after(STATUS_MS * this.random.next(), KIND.stream, this.host, () => {
+      if (this.incarnation === incarnation) this.settle()
+    })
+  }
+
+  /** A commit waits although enough standbys hold it. */
+  get overdue(): boolean {
+    const first = this.waiters[0]
+    if (first === undefined || this.flushed === null || !holds(this.flushed, first.point)) return false
+    return this.satisfied(first.point.index)
   }
 
   satisfied(index: number): boolean {

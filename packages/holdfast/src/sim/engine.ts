@@ -37,7 +37,7 @@ export class Engine {
   /** Bytes a crash recovery reads for each byte written; scenarios draw it. */
   redoFactor = 1
   /** Planted bugs. */
-  readonly bug = { promoteSkipsSync: false, applySyncLies: false, stopWaitsForSilent: false }
+  readonly bug = { promoteSkipsSync: false, applySyncLies: false, stopWaitsForSilent: false, releasesLate: false }
   private job: Job | null = null
   /** Waits for the fence that runs. */
   private next: Job | null = null
@@ -389,9 +389,13 @@ export class Engine {
       db.random.decades(1, 30),
       () => {
         if (!db.running || db.role !== 'primary') return finish(failure('not a running primary', true))
-        db.sync = sync
+        db.obey(sync)
         if (sync.need <= sync.members.length) db.unopenedEpoch = null
-        db.settle()
+        if (sync.need > 0 && !this.bug.releasesLate) {
+          // A commit of our own: the standbys' answer to it ends the waits of the others.
+          db.append(-1, 64)
+          db.flushSoon()
+        }
         finish(success(this.position(), db.written === null ? 0 : lsnOf(db.written)))
       },
       false,

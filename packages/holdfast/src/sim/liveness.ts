@@ -26,6 +26,8 @@ export interface LivenessResult {
 export interface MoveResult {
   /** Time without a writable primary; null when it was not done. */
   readonly closedMs: number | null
+  /** Longest wait of a commit, after the move, that enough standbys held already. */
+  readonly overdueMs: number
   readonly because: string
 }
 
@@ -108,14 +110,20 @@ function awaitRecovery(cluster: Cluster, frame: Frame, because: string): Livenes
   return result
 }
 
-/** L6: a planned move in a group that is whole costs what its engine takes, and not a lease beside it. */
-function judgeMove(cluster: Cluster, { closedMs }: MoveResult): void {
+/**
+ * L6: a planned move in a group that is whole costs what its engine takes, and not a lease beside it. L7: nor do those
+ * wait whose writes are already where they must be.
+ */
+function judgeMove(cluster: Cluster, { closedMs, overdueMs }: MoveResult): void {
   if (closedMs === null) return
   const { engine, network, profile } = cluster.scenario
   const { ttlMs, requestMs } = PROFILES[profile]
   // A lost message of the store's is asked for again after a request's time.
   const again = network.loss > 0 ? 3 * requestMs : 0
   const boundMs = engine.promoteMs[1] + ttlMs / 2 + again
+  if (overdueMs > RELEASE_MS_MAX + 10 * network.meanMs + 4 * network.siteMs + again) {
+    cluster.checker.fail('L7', `a commit that enough standbys held waited for ${overdueMs} ms after a planned move`)
+  } else if (overdueMs > 0) sometimes(cluster.seen, 'released-after-move')
   if (closedMs <= boundMs) sometimes(cluster.seen, 'planned-move-in-health')
   else cluster.checker.fail('L6', `a planned move closed the group for ${closedMs} ms, ${Math.round(boundMs)} at most`)
 }
@@ -124,6 +132,8 @@ function judgeMove(cluster: Cluster, { closedMs }: MoveResult): void {
 const SETTLE_TTLS = 4
 const MOVE_STEP_MS = 2
 const MOVE_MAX_MS = 60_000
+/** Two flushes and two messages, and what is in their way. */
+const RELEASE_MS_MAX = 200
 
 /** A person moves the primary of a group that is whole (L6). */
 function moveOnce(cluster: Cluster, alive: readonly Database[]): MoveResult | null {
@@ -141,11 +151,37 @@ function moveOnce(cluster: Cluster, alive: readonly Database[]): MoveResult | nu
     world.runUntil(world.nowMs + MOVE_STEP_MS)
     const open = alive.some((db) => db.writable)
     if (!open) closedAtMs ??= world.nowMs
-    else if (closedAtMs !== null) return { closedMs: world.nowMs - closedAtMs, because: 'done' }
+    else if (closedAtMs !== null) {
+      const closedMs = world.nowMs - closedAtMs
+      return { closedMs, overdueMs: watchWaits(cluster, alive, ttlMs), because: 'done' }
+    }
     const told = checker.record?.lastIntent
-    if (told?.id !== record.lastIntent?.id && told?.ok === false) return { closedMs: null, because: told.because }
+    if (told?.id !== record.lastIntent?.id && told?.ok === false) {
+      return { closedMs: null, overdueMs: 0, because: told.because }
+    }
   }
-  return { closedMs: null, because: closedAtMs === null ? 'nothing happened' : 'not opened again' }
+  return { closedMs: null, overdueMs: 0, because: closedAtMs === null ? 'nothing happened' : 'not opened again' }
+}
+
+/** A write of nobody whose answer is awaited. */
+const HELD_WRITE = -2
+const HELD_BYTES = 200
+
+/**
+ * The longest time within `forMs` in which a commit waits although enough standbys hold it. One that was held at a
+ * router's door is there when the door opens.
+ */
+function watchWaits({ world }: Cluster, alive: readonly Database[], forMs: number): number {
+  alive.find((db) => db.writable)?.commit(HELD_WRITE, HELD_BYTES, () => {})
+  const untilMs = world.nowMs + forMs
+  let sinceMs: number | null = null
+  let longestMs = 0
+  while (world.nowMs < untilMs && !world.stopped) {
+    world.runUntil(world.nowMs + MOVE_STEP_MS)
+    sinceMs = alive.some((db) => db.writable && db.overdue) ? (sinceMs ?? world.nowMs) : null
+    if (sinceMs !== null) longestMs = Math.max(longestMs, world.nowMs - sinceMs)
+  }
+  return longestMs
 }
 
 /** Every living member streams from one open primary, and the record lists a sync set where the mode wants one. */

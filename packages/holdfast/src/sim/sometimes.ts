@@ -5,6 +5,7 @@
 export const SITUATIONS = [
   'planned-move',
   'planned-move-in-health',
+  'released-after-move',
   'other-member-takes-over',
   'further-than-listed',
   'same-member-again',

@@ -305,6 +305,13 @@ const DATA: readonly Planted[] = [
     defects: { stopWaitsForSilent: true },
   },
   {
+    name: 'released-by-the-next-status',
+    describe: 'after a new sync list nothing makes the standbys speak, and commits that they hold go on waiting',
+    budgetSeeds: 800,
+    mix: 'switchover',
+    defects: { releasesLate: true },
+  },
+  {
     name: 'loss-not-asked-for',
     describe: 'every ordered failover may lose data',
     budgetSeeds: 600,
