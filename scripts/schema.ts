@@ -1,10 +1,14 @@
 /**
- * Writes what follows from the schema of `holdfast.yaml`: the JSON Schema for editors, and the key tables of its
- * reference. `--check` writes nothing and fails when one of them is out of date.
+ * Writes what follows from schemas. From that of `holdfast.yaml`: the JSON Schema for editors, and the key tables of
+ * its reference. From those of the server's API: the OpenAPI document and the client's types. `--check` writes nothing
+ * and fails when one of them is out of date.
  */
+import { spawnSync } from 'node:child_process'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { descriptionJsonSchema } from '../packages/holdfast/src/config/json-schema.ts'
+import { openApiDocument } from '../packages/holdfast/src/server/api/openapi.ts'
+import { clientFiles } from './schema/client-types.ts'
 import { keyTables } from './schema/key-tables.ts'
 
 const ROOT = join(import.meta.dirname, '..')
@@ -13,9 +17,12 @@ const REFERENCE = 'docs/reference/configuration.md'
 const MARK = '<!-- Made by `npm run schema` from here on. -->'
 
 const schema = descriptionJsonSchema()
+const { version } = JSON.parse(present('packages/holdfast/package.json') ?? '{}') as { version: string }
 const wanted: Readonly<Record<string, string>> = {
   'packages/holdfast/schema/holdfast.v1.json': `${JSON.stringify(schema, null, 2)}\n`,
   [REFERENCE]: `${(present(REFERENCE) ?? '').split(MARK)[0]}${MARK}\n\n${keyTables(schema)}\n`,
+  'packages/holdfast/schema/openapi.json': `${JSON.stringify(openApiDocument(version), null, 2)}\n`,
+  ...Object.fromEntries(Object.entries(clientFiles()).map(([path, text]) => [path, formatted(path, text)])),
 }
 
 for (const [path, text] of Object.entries(wanted)) {
@@ -36,4 +43,13 @@ function present(path: string): string | null {
   } catch {
     return null
   }
+}
+
+/** As Biome would have it, since it checks these files like any other. */
+function formatted(path: string, text: string): string {
+  const biome = join(ROOT, 'node_modules', '.bin', 'biome')
+  const words = ['check', '--write', `--stdin-file-path=${path}`]
+  const done = spawnSync(biome, words, { input: text, cwd: ROOT, encoding: 'utf8', timeout: 60_000 })
+  if (done.status !== 0) throw new Error(`biome does not take ${path}: ${done.stderr}`)
+  return done.stdout
 }

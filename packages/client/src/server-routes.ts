@@ -1,0 +1,273 @@
+/**
+ * What `holdfast server` takes and answers. Made by `npm run schema` from the table of its routes.
+ */
+
+import type {
+  ApiApproval,
+  ApiAsked,
+  ApiAuditPage,
+  ApiAuditVerdict,
+  ApiAutomationRequest,
+  ApiDecision,
+  ApiEventPage,
+  ApiExplanation,
+  ApiFailoverRequest,
+  ApiFirstAdmin,
+  ApiGroup,
+  ApiIncident,
+  ApiIntent,
+  ApiLogin,
+  ApiLoginMethods,
+  ApiNewToken,
+  ApiNewUser,
+  ApiOk,
+  ApiOutcomes,
+  ApiPasswordChange,
+  ApiPauseRequest,
+  ApiPlatform,
+  ApiSession,
+  ApiSwitchoverRequest,
+  ApiToken,
+  ApiTokenMade,
+  ApiUser,
+  ApiUserChange,
+} from './server-types.ts'
+
+/** By name: what goes in, what comes out. */
+export interface ServerRoutes {
+  readonly platform: {
+    readonly answer: ApiPlatform
+  }
+  readonly group: {
+    readonly params: {
+      readonly group: string
+    }
+    readonly answer: ApiGroup
+  }
+  readonly explainGroup: {
+    readonly params: {
+      readonly group: string
+    }
+    readonly answer: ApiExplanation
+  }
+  readonly events: {
+    readonly query: {
+      /** Only events with a greater number, oldest first. */
+      readonly after?: number
+      /** Only events with a smaller number, newest first. */
+      readonly before?: number
+      readonly group?: string
+      readonly incident?: string
+      readonly kind?:
+        | 'reason'
+        | 'role'
+        | 'leader'
+        | 'verdict'
+        | 'pause'
+        | 'agent'
+        | 'incident'
+        | 'action'
+        | 'approval'
+        | 'server'
+      readonly limit?: number
+    }
+    readonly answer: ApiEventPage
+  }
+  readonly stream: {
+    readonly answer: 'stream'
+  }
+  readonly incidents: {
+    readonly query: {
+      readonly group?: string
+      readonly state?: 'open' | 'closed'
+      readonly limit?: number
+    }
+    readonly answer: readonly ApiIncident[]
+  }
+  readonly incident: {
+    readonly params: {
+      readonly id: string
+    }
+    readonly answer: ApiIncident
+  }
+  readonly switchover: {
+    readonly params: {
+      readonly group: string
+    }
+    readonly body: ApiSwitchoverRequest
+    readonly answer: ApiAsked
+  }
+  readonly failover: {
+    readonly params: {
+      readonly group: string
+    }
+    readonly body: ApiFailoverRequest
+    readonly answer: ApiAsked
+  }
+  readonly intent: {
+    readonly params: {
+      readonly group: string
+      readonly id: string
+    }
+    readonly answer: ApiIntent
+  }
+  readonly pause: {
+    readonly params: {
+      readonly group: string
+    }
+    readonly body: ApiPauseRequest
+    readonly answer: ApiOk
+  }
+  readonly resume: {
+    readonly params: {
+      readonly group: string
+    }
+    readonly body: Readonly<Record<string, never>>
+    readonly answer: ApiOk
+  }
+  readonly automation: {
+    readonly body: ApiAutomationRequest
+    readonly answer: ApiOutcomes
+  }
+  readonly approvals: {
+    readonly query: {
+      readonly state?: 'waiting' | 'approved' | 'rejected' | 'expired' | 'failed'
+    }
+    readonly answer: readonly ApiApproval[]
+  }
+  readonly approve: {
+    readonly params: {
+      readonly id: string
+    }
+    readonly body: ApiDecision
+    readonly answer: ApiApproval
+  }
+  readonly reject: {
+    readonly params: {
+      readonly id: string
+    }
+    readonly body: ApiDecision
+    readonly answer: ApiApproval
+  }
+  readonly methods: {
+    readonly answer: ApiLoginMethods
+  }
+  readonly login: {
+    readonly body: ApiLogin
+    readonly answer: ApiSession
+  }
+  readonly session: {
+    readonly answer: ApiSession
+  }
+  readonly logout: {
+    readonly answer: ApiOk
+  }
+  readonly firstAdmin: {
+    readonly body: ApiFirstAdmin
+    readonly answer: ApiSession
+  }
+  readonly oidcStart: {
+    readonly answer: 'redirect'
+  }
+  readonly oidcCallback: {
+    readonly query: {
+      readonly code?: string
+      readonly state?: string
+      readonly error?: string
+    }
+    readonly answer: 'redirect'
+  }
+  readonly changePassword: {
+    readonly body: ApiPasswordChange
+    readonly answer: ApiOk
+  }
+  readonly users: {
+    readonly answer: readonly ApiUser[]
+  }
+  readonly addUser: {
+    readonly body: ApiNewUser
+    readonly answer: ApiUser
+  }
+  readonly changeUser: {
+    readonly params: {
+      readonly user: string
+    }
+    readonly body: ApiUserChange
+    readonly answer: ApiUser
+  }
+  readonly removeUser: {
+    readonly params: {
+      readonly user: string
+    }
+    readonly answer: ApiOk
+  }
+  readonly tokens: {
+    readonly answer: readonly ApiToken[]
+  }
+  readonly addToken: {
+    readonly body: ApiNewToken
+    readonly answer: ApiTokenMade
+  }
+  readonly removeToken: {
+    readonly params: {
+      readonly id: string
+    }
+    readonly answer: ApiOk
+  }
+  readonly audit: {
+    readonly query: {
+      /** Only entries with a smaller number. */
+      readonly before?: number
+      readonly actor?: string
+      readonly action?: string
+      readonly subject?: string
+      /** Anywhere in actor, action, subject or detail. */
+      readonly search?: string
+      readonly limit?: number
+    }
+    readonly answer: ApiAuditPage
+  }
+  readonly auditVerify: {
+    readonly answer: ApiAuditVerdict
+  }
+  readonly auditExport: {
+    readonly answer: 'lines'
+  }
+}
+
+export const SERVER_ROUTES = {
+  platform: { method: 'GET', path: '/api/v1/platform' },
+  group: { method: 'GET', path: '/api/v1/groups/:group' },
+  explainGroup: { method: 'GET', path: '/api/v1/groups/:group/explain' },
+  events: { method: 'GET', path: '/api/v1/events' },
+  stream: { method: 'GET', path: '/api/v1/stream' },
+  incidents: { method: 'GET', path: '/api/v1/incidents' },
+  incident: { method: 'GET', path: '/api/v1/incidents/:id' },
+  switchover: { method: 'POST', path: '/api/v1/groups/:group/switchover' },
+  failover: { method: 'POST', path: '/api/v1/groups/:group/failover' },
+  intent: { method: 'GET', path: '/api/v1/groups/:group/intents/:id' },
+  pause: { method: 'POST', path: '/api/v1/groups/:group/pause' },
+  resume: { method: 'POST', path: '/api/v1/groups/:group/resume' },
+  automation: { method: 'POST', path: '/api/v1/automation' },
+  approvals: { method: 'GET', path: '/api/v1/approvals' },
+  approve: { method: 'POST', path: '/api/v1/approvals/:id/approve' },
+  reject: { method: 'POST', path: '/api/v1/approvals/:id/reject' },
+  methods: { method: 'GET', path: '/api/v1/session/methods' },
+  login: { method: 'POST', path: '/api/v1/session' },
+  session: { method: 'GET', path: '/api/v1/session' },
+  logout: { method: 'DELETE', path: '/api/v1/session' },
+  firstAdmin: { method: 'POST', path: '/api/v1/session/first-admin' },
+  oidcStart: { method: 'GET', path: '/api/v1/session/oidc' },
+  oidcCallback: { method: 'GET', path: '/api/v1/session/oidc/callback' },
+  changePassword: { method: 'POST', path: '/api/v1/session/password' },
+  users: { method: 'GET', path: '/api/v1/users' },
+  addUser: { method: 'POST', path: '/api/v1/users' },
+  changeUser: { method: 'PATCH', path: '/api/v1/users/:user' },
+  removeUser: { method: 'DELETE', path: '/api/v1/users/:user' },
+  tokens: { method: 'GET', path: '/api/v1/tokens' },
+  addToken: { method: 'POST', path: '/api/v1/tokens' },
+  removeToken: { method: 'DELETE', path: '/api/v1/tokens/:id' },
+  audit: { method: 'GET', path: '/api/v1/audit' },
+  auditVerify: { method: 'GET', path: '/api/v1/audit/verify' },
+  auditExport: { method: 'GET', path: '/api/v1/audit/export' },
+} as const

@@ -1,0 +1,528 @@
+/**
+ * What `holdfast server` takes and answers. Made by `npm run schema` from the table of its routes.
+ */
+
+export interface ApiAgent {
+  readonly agent: string
+  readonly site: string
+  readonly version: string | null
+  readonly reachable: boolean
+  /** Why it is not reachable; empty when it is. */
+  readonly because: string
+  readonly loopAgeMs: number | null
+  readonly store: {
+    readonly reachable: boolean
+    readonly lastConfirmedMsAgo: number | null
+  } | null
+  readonly guardAlive: boolean | null
+}
+
+export interface ApiApproval {
+  readonly id: string
+  readonly action: 'switchover' | 'failover'
+  readonly group: string
+  readonly to: string | null
+  readonly allowDataLoss: boolean
+  readonly state: 'waiting' | 'approved' | 'rejected' | 'expired' | 'failed'
+  readonly askedBy: string
+  readonly askedMs: number
+  readonly expiresMs: number
+  readonly decidedBy: string | null
+  readonly decidedMs: number | null
+  /** Words of who decided, or what the agent said. */
+  readonly because: string
+  /** Number of the request at the agents once it was handed over. */
+  readonly intent: string | null
+}
+
+export interface ApiAsked {
+  /** Follow it at /groups/{group}/intents/{id}. */
+  readonly intent: string | null
+  /** There when it waits for somebody else. */
+  readonly approval: ApiApproval | null
+}
+
+export interface ApiAuditCheckpoint {
+  /** Number of the newest entry it covers. */
+  readonly number: number
+  /** Hash of that entry. */
+  readonly hash: string
+  readonly wallMs: number
+  /** Public key, SPKI, base64. */
+  readonly key: string
+  /** Ed25519, base64. */
+  readonly signature: string
+}
+
+export interface ApiAuditEntry {
+  readonly number: number
+  readonly wallMs: number
+  /** `user NAME`, `token ID of NAME`, `server NAME` or `nobody`. */
+  readonly actor: string
+  /** Name of the route, or what the server did by itself. */
+  readonly action: string
+  /** What it was done to. */
+  readonly subject: string
+  readonly outcome: 'asked' | 'done' | 'refused' | 'failed' | 'unknown'
+  /** Where the request came from. */
+  readonly address: string
+  readonly detail: Readonly<Record<string, string | number | boolean | null>>
+  /** Hash of the entry before. */
+  readonly before: string
+  /** SHA-256 over the canonical JSON of this entry without `hash`. */
+  readonly hash: string
+}
+
+export interface ApiAuditPage {
+  readonly entries: readonly ApiAuditEntry[]
+  /** For `before`; null at the end. */
+  readonly next: number | null
+}
+
+export interface ApiAuditVerdict {
+  readonly ok: boolean
+  readonly entries: number
+  readonly checkpoints: number
+  /** Newest entry that a signature covers. */
+  readonly lastSigned: number | null
+  /** The first thing that is wrong; empty when nothing is. */
+  readonly because: string
+  /** Number of the entry it was found at. */
+  readonly at: number | null
+}
+
+export interface ApiAutomationRequest {
+  readonly automation: 'on' | 'off'
+  readonly because: string
+  /** How long it stays off; needed with `off`. */
+  readonly validMs?: number
+}
+
+export interface ApiDecision {
+  readonly because?: string
+}
+
+export interface ApiError {
+  readonly error: {
+    /** `HF_...`; docs/reference/errors.md explains each. */
+    readonly code: string
+    readonly message: string
+    /** What to do about it. */
+    readonly next: string
+    readonly retryable: boolean
+    readonly doc: string
+  }
+}
+
+export interface ApiEvent {
+  /** Grows by one with each event; the `id` of the stream. */
+  readonly number: number
+  /** When it happened, by the clock of who saw it. */
+  readonly wallMs: number
+  /** When the server wrote it down. */
+  readonly recordedMs: number
+  readonly kind:
+    | 'reason'
+    | 'role'
+    | 'leader'
+    | 'verdict'
+    | 'pause'
+    | 'agent'
+    | 'incident'
+    | 'action'
+    | 'approval'
+    | 'server'
+  readonly severity: 'info' | 'notice' | 'warning' | 'critical'
+  readonly code: string
+  readonly summary: string
+  readonly group: string | null
+  readonly member: string | null
+  /** `agent NAME`, `server NAME` or `user NAME`. */
+  readonly source: string
+  readonly rule: string | null
+  readonly incident: string | null
+  readonly detail: Readonly<Record<string, string | number | boolean | null>>
+}
+
+export interface ApiEventPage {
+  readonly events: readonly ApiEvent[]
+  readonly next: number | null
+  /** Older events were deleted by age. */
+  readonly oldestKept: number
+}
+
+export interface ApiExplanation {
+  readonly group: string
+  readonly seenBy: string
+  readonly holder: string | null
+  readonly epoch: number
+  readonly phase: string
+  readonly candidates: readonly {
+    readonly member: string
+    readonly eligible: boolean
+    readonly because: readonly ApiReason[]
+  }[]
+  /** What would happen now if the holder died. */
+  readonly wouldDo: string
+}
+
+export interface ApiFailoverRequest {
+  readonly to?: string
+  /** Acknowledged writes may be lost. Carried out at once for who may approve; else it waits for one. */
+  readonly allowDataLoss?: boolean
+}
+
+export interface ApiFigures {
+  readonly wallMs: number
+  readonly members: readonly {
+    readonly member: string
+    readonly lsn: number | null
+    readonly lagBytes: number | null
+    readonly writableForMs: number
+  }[]
+  readonly groups: readonly {
+    readonly group: string
+    readonly lossBytes: number | null
+  }[]
+}
+
+export interface ApiFirstAdmin {
+  readonly code: string
+  readonly user: string
+  readonly password: string
+}
+
+export interface ApiGrant {
+  readonly role: ApiRole
+  /** Only over these groups. */
+  readonly groups?: readonly string[]
+  /** Only over the groups of these services. */
+  readonly services?: readonly string[]
+}
+
+export interface ApiGroup {
+  readonly group: string
+  readonly engine: string
+  readonly profile: string
+  readonly failover: 'automatic' | 'manual' | 'observe'
+  readonly whenAlone: 'block' | 'continue'
+  readonly replication: {
+    readonly kind: 'sync' | 'quorum' | 'async'
+    /** Standbys that confirm, with a quorum. */
+    readonly need: number | null
+    readonly lossBytesMax: number | null
+    readonly lossMsMax: number | null
+  }
+  /** Length of the lease. */
+  readonly ttlMs: number
+  readonly epoch: number
+  /** Phase of the record, or `unknown`. */
+  readonly phase: string
+  readonly holder: string | null
+  /** The one member that may write now. */
+  readonly writer: string | null
+  readonly eligible: readonly string[]
+  readonly need: number
+  readonly paused: {
+    readonly by: string
+    readonly because: string
+    readonly forMs: number
+  } | null
+  readonly failsafe: boolean
+  readonly verdict: ApiVerdict
+  /** What would be lost if the site of the primary burned this second. */
+  readonly loss: ApiLoss
+  readonly doors: readonly {
+    readonly router: string
+    readonly site: string
+    readonly write: {
+      readonly host: string
+      readonly port: number
+    }
+    readonly read: {
+      readonly listen: {
+        readonly host: string
+        readonly port: number
+      }
+      readonly lagBytesMax: number
+    } | null
+  }[]
+  readonly members: readonly ApiMember[]
+  /** The one that is open. */
+  readonly incident: string | null
+}
+
+export interface ApiIncident {
+  readonly id: string
+  readonly group: string
+  readonly kind: 'failover' | 'switchover' | 'outage'
+  readonly state: 'open' | 'closed'
+  readonly openedMs: number
+  readonly closedMs: number | null
+  readonly fromEpoch: number
+  readonly toEpoch: number | null
+  /** Primary before. */
+  readonly from: string | null
+  /** Primary after. */
+  readonly to: string | null
+  readonly because: string
+  /** From the last moment a member was seen open for writes to the next. */
+  readonly writeGapMs: number | null
+  readonly phases: readonly {
+    readonly phase: 'detect' | 'decide' | 'fence' | 'promote' | 'route' | 'healthy'
+    readonly wallMs: number
+    readonly code: string
+    readonly summary: string
+  }[]
+}
+
+export interface ApiIntent {
+  readonly id: string
+  readonly state: 'waiting' | 'running' | 'done' | 'refused'
+  readonly because: string
+  readonly holder: string | null
+  readonly epoch: number
+}
+
+export interface ApiLogin {
+  readonly user: string
+  readonly password: string
+}
+
+export interface ApiLoginMethods {
+  readonly platform: string
+  /** Nobody has an account yet: use the one-time code the server printed. */
+  readonly firstAdmin: boolean
+  /** Go to /api/v1/session/oidc. */
+  readonly oidc: {
+    readonly label: string
+  } | null
+}
+
+export interface ApiLoss {
+  readonly kind: 'nothing' | 'bytes' | 'everything' | 'unknown'
+  /** A prediction from counters of the engines, never a measurement. */
+  readonly bytes: number | null
+  readonly because: string
+}
+
+export interface ApiMember {
+  readonly member: string
+  readonly site: string
+  readonly agent: string
+  readonly address: {
+    readonly host: string
+    readonly port: number
+  }
+  /** Role of the failover core, or `unknown` when its agent is silent. */
+  readonly role: string
+  /** What its engine does, in a few words. */
+  readonly state: string
+  readonly epoch: number
+  readonly timeline: number | null
+  /** Where its log ends, in bytes. */
+  readonly lsn: number | null
+  /** Behind what the holder last published, by the counters of the engine. */
+  readonly lagBytes: number | null
+  /** For how long it may write without another beat; 0 when it may not. */
+  readonly writableForMs: number
+  readonly answering: boolean
+  readonly streaming: boolean
+  /** Whom it follows. */
+  readonly upstream: string | null
+  /** Stands in the list of those who may take over. */
+  readonly eligible: boolean
+  readonly priority: number
+  readonly noFailover: boolean
+  /** Long work under way. */
+  readonly work: {
+    readonly step: string
+    readonly done: number
+    readonly total: number | null
+  } | null
+  /** What its engine last refused, while it is not well; empty otherwise. */
+  readonly because: string
+}
+
+export interface ApiNewToken {
+  readonly label: string
+  readonly rights: readonly ApiRight[]
+  readonly groups?: readonly string[]
+  readonly validDays: number
+}
+
+export interface ApiNewUser {
+  readonly user: string
+  readonly display?: string
+  readonly password: string
+  readonly grants: readonly ApiGrant[]
+}
+
+export interface ApiOk {
+  readonly ok: true
+}
+
+export interface ApiOutcomes {
+  readonly outcomes: readonly {
+    readonly group: string
+    readonly ok: boolean
+    readonly because: string
+  }[]
+}
+
+export interface ApiPasswordChange {
+  readonly old: string
+  readonly new: string
+}
+
+export interface ApiPauseRequest {
+  readonly because: string
+  readonly validMs: number
+}
+
+export interface ApiPlatform {
+  readonly platform: string
+  /** Of the server that answers. */
+  readonly version: string
+  /** Clock of the server that answers. */
+  readonly wallMs: number
+  /** Number of the newest event this state contains. */
+  readonly lastEvent: number
+  readonly server: {
+    readonly name: string
+    /** This server writes events and runs schedules. */
+    readonly leading: boolean
+    readonly leader: string | null
+    /** Age of the newest look at the agents. */
+    readonly followsMsAgo: number
+  }
+  /** Off: every group is paused. */
+  readonly automation: 'on' | 'off' | 'some'
+  readonly sites: readonly {
+    readonly site: string
+    readonly witness: boolean
+  }[]
+  readonly store: {
+    readonly kind: 'embedded' | 'etcd'
+    readonly site: string | null
+  }
+  readonly agents: readonly ApiAgent[]
+  readonly groups: readonly ApiGroup[]
+  readonly services: readonly ApiService[]
+}
+
+export interface ApiReason {
+  readonly wallMs: number
+  readonly code: string
+  readonly group: string
+  readonly member: string
+  /** Number of the safety rule, e.g. R12. */
+  readonly rule?: string
+  readonly detail: Readonly<Record<string, string | number | boolean | null>>
+}
+
+/** What a route asks for. */
+export type ApiRight = 'read' | 'operate' | 'approve' | 'audit' | 'admin'
+
+/** A set of rights. */
+export type ApiRole = 'viewer' | 'operator' | 'approver' | 'auditor' | 'admin'
+
+export interface ApiService {
+  readonly service: string
+  /** In the order of their dependence. */
+  readonly groups: readonly string[]
+  /** Objective: how long it may take. */
+  readonly rtoMs: number | null
+  /** Objective: how much may be lost. */
+  readonly rpoMs: number | null
+  readonly verdict: ApiVerdict
+  readonly loss: ApiLoss
+}
+
+export interface ApiSession {
+  readonly user: string
+  readonly display: string
+  readonly by: 'password' | 'oidc' | 'token'
+  readonly grants: readonly ApiGrant[]
+  /** Over the whole platform. */
+  readonly rights: readonly ApiRight[]
+  readonly expiresMs: number | null
+  /** Send it as `holdfast-csrf` with every change; empty for tokens, which need none. */
+  readonly csrf: string
+}
+
+export type StreamMessage =
+  | {
+      readonly type: 'platform'
+      readonly data: ApiPlatform
+    }
+  | {
+      readonly type: 'event'
+      readonly data: ApiEvent
+    }
+  | {
+      readonly type: 'incident'
+      readonly data: ApiIncident
+    }
+  | {
+      readonly type: 'group'
+      readonly data: ApiGroup
+    }
+  | {
+      readonly type: 'agent'
+      readonly data: ApiAgent
+    }
+  | {
+      readonly type: 'figures'
+      readonly data: ApiFigures
+    }
+
+export interface ApiSwitchoverRequest {
+  /** Who becomes primary; the best candidate when absent. */
+  readonly to?: string
+  readonly dryRun?: boolean
+  /** Wait for an approver, also where none is needed. */
+  readonly askApproval?: boolean
+}
+
+export interface ApiToken {
+  readonly id: string
+  readonly user: string
+  readonly label: string
+  /** At most these, and only while its user has them. */
+  readonly rights: readonly ApiRight[]
+  /** Only over these; null: all its user has. */
+  readonly groups: readonly string[] | null
+  readonly createdMs: number
+  readonly expiresMs: number
+  readonly lastUsedMs: number | null
+}
+
+export interface ApiTokenMade {
+  readonly token: ApiToken
+  /** Shown once; only its hash is kept. */
+  readonly secret: string
+}
+
+export interface ApiUser {
+  readonly user: string
+  readonly display: string
+  readonly by: 'password' | 'oidc'
+  readonly disabled: boolean
+  readonly grants: readonly ApiGrant[]
+  readonly createdMs: number
+  readonly lastLoginMs: number | null
+}
+
+export interface ApiUserChange {
+  readonly display?: string
+  readonly password?: string
+  readonly disabled?: boolean
+  readonly grants?: readonly ApiGrant[]
+}
+
+export interface ApiVerdict {
+  /** The loss of the primary, this second, would be survived without acknowledged loss. */
+  readonly safe: boolean
+  readonly because: string
+}
