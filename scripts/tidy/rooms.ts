@@ -61,6 +61,8 @@ export const ROOMS: readonly Room[] = [
     packages: 'node',
   },
   { name: 'config', prefixes: [`${PRODUCT}/config/`], mayImport: ['core', 'errors', 'io'], packages: 'any' },
+  // Reports that somebody checks years later: what is signed, how it reads, how it is verified.
+  { name: 'evidence', prefixes: [`${PRODUCT}/evidence/`], mayImport: ['core', 'errors', 'io'], packages: 'any' },
   {
     name: 'agent',
     prefixes: [`${PRODUCT}/agent/`],
@@ -79,7 +81,10 @@ export const ROOMS: readonly Room[] = [
   {
     name: 'server',
     prefixes: [`${PRODUCT}/server/`],
-    mayImport: ['core', 'errors', 'io', 'config', 'client', 'engines', 'engine-contract', 'store', 'store-contract'],
+    mayImport: [
+      ...['core', 'errors', 'io', 'config', 'client', 'evidence'],
+      ...['engines', 'engine-contract', 'store', 'store-contract'],
+    ],
     packages: 'any',
   },
   { name: 'cli', prefixes: [`${PRODUCT}/cli/`], mayImport: ['*'], packages: 'any' },

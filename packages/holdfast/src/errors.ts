@@ -36,6 +36,7 @@ export const ERRORS = {
   HF_RELAY_MISSING: { status: 500, retryable: false, title: 'The program that is to relay is missing or does not fit' },
   HF_SECRET_FILE_OPEN: { status: 500, retryable: false, title: 'A secret file can be read by others' },
   HF_SECRET_MISSING: { status: 500, retryable: false, title: 'A secret was needed that is not there' },
+  HF_SIGNING_KEY_UNUSABLE: { status: 500, retryable: false, title: 'A file that should hold a signing key does not' },
   HF_STORE_ADDRESS_UNUSABLE: { status: 500, retryable: true, title: 'The store cannot listen on its address' },
   HF_STORE_FILE_DAMAGED: { status: 500, retryable: false, title: 'The file of the store is damaged' },
   HF_STORE_FILE_FOREIGN: { status: 500, retryable: false, title: 'The file of the store belongs to something else' },

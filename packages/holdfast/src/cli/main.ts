@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import { HoldfastError } from '../errors.ts'
+import { registerEvidence } from './evidence-command.ts'
 import { EXIT, EXIT_HELP, type ExitCode } from './exit-codes.ts'
 import { registerExplain } from './explain-command.ts'
 import { registerExtras } from './extra-commands.ts'
@@ -79,6 +80,7 @@ function programFor(shell: Shell): Command {
   registerMoves(program, shell)
   registerPause(program, shell)
   registerValidate(program, shell)
+  registerEvidence(program, shell)
   registerProcesses(program, shell)
   registerExtras(program, shell)
   for (const command of program.commands) command.copyInheritedSettings(program)
