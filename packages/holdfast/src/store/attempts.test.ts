@@ -12,6 +12,14 @@ const hang = (timeoutMs: number): Promise<Failed> =>
     setTimeout(() => resolve({ kind: 'failed', because: 'silent', sent: true }), timeoutMs)
   })
 
+function event(): { happened: Promise<void>; happens: () => void } {
+  let happens = (): void => {}
+  const happened = new Promise<void>((resolve) => {
+    happens = resolve
+  })
+  return { happened, happens: () => happens() }
+}
+
 describe('attempts', () => {
   it('asks the next endpoint after a short attempt and stays with the one that answered', async () => {
     const attempts = new Attempts(3, 20)
@@ -28,11 +36,13 @@ describe('attempts', () => {
   it('takes an answer that is late, and asks beside it ever more rarely', async () => {
     const startedMs: number[] = []
     const startMs = performance.now()
+    const third = event()
     const attempts = new Attempts(2, 20)
-    const result = await attempts.run(400, async ({ endpoint, timeoutMs }): Promise<Answer> => {
+    const result = await attempts.run(2_000, async ({ endpoint, timeoutMs }): Promise<Answer> => {
       startedMs.push(performance.now() - startMs)
+      if (startedMs.length === 3) third.happens()
       if (startedMs.length > 1) return hang(timeoutMs)
-      await new Promise((resolve) => setTimeout(resolve, 110))
+      await third.happened
       return { kind: 'done', result: { kind: 'ok', by: endpoint } as { kind: 'ok' } }
     })
     assert.deepEqual(result, { kind: 'ok', by: 0 }, 'the answer of the first attempt was thrown away')
@@ -43,10 +53,14 @@ describe('attempts', () => {
 
   it('tells the first attempt, too, that a later one may have been applied', async () => {
     const seen: boolean[] = []
-    await new Attempts(1, 20).run(300, async (attempt): Promise<Answer> => {
+    const second = event()
+    await new Attempts(1, 20).run(2_000, async (attempt): Promise<Answer> => {
       const before = attempt.mayRepeat
-      if (before) return hang(attempt.timeoutMs)
-      await new Promise((resolve) => setTimeout(resolve, 60))
+      if (before) {
+        second.happens()
+        return hang(attempt.timeoutMs)
+      }
+      await second.happened
       seen.push(before, attempt.mayRepeat)
       return ok
     })
