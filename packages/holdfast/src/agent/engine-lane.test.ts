@@ -55,7 +55,7 @@ test('a new command supersedes the one that runs, and starts only when that has 
 })
 
 test('a fence starts at once and looks again when what it pre-empted ends later', async () => {
-  const { lane, diary } = laneOver({ follow: 60 }, false)
+  const { lane, diary } = laneOver({ follow: 800 }, false)
   const first = lane.run(FOLLOW, 5_000)
   assert.equal((await lane.run({ do: 'fence' }, 1_000)).ok, true)
   assert.equal((await first).ok, false)
