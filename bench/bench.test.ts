@@ -4,6 +4,8 @@ import { test } from 'node:test'
 import { failoverRows, failoverTable, ratioOf, type Sample } from './failovers.ts'
 import { choiceOf } from './main.ts'
 import { summary, tableOf } from './page.ts'
+import { type RedisSample, redisRatio, redisRows, redisTable } from './redis-failovers.ts'
+import { outageMs } from './redis-ledger.ts'
 import { type Throughput, throughputRows } from './throughput.ts'
 
 function sample(stage: Sample['stage'], outageMs: number, more: Partial<Sample> = {}): Sample {
@@ -59,11 +61,41 @@ test('the words of the command line are read strictly', () => {
     faults: ['postmaster-kill', 'host-crash', 'host-freeze', 'switchover'],
   })
   assert.equal(choiceOf(['--help']), null)
-  assert.match(String(choiceOf(['--only', 'speed'])), /there is no speed; there are failover, rest, throughput/)
+  assert.match(String(choiceOf(['--only', 'speed'])), /there is no speed; there are failover, rest, throughput, redis/)
   assert.match(String(choiceOf(['--runs', 'many'])), /whole numbers/)
   assert.match(String(choiceOf(['--fast'])), /--fast/)
 })
 
 test('a table has a line under its head', () => {
   assert.equal(tableOf(['a', 'b'], [['1', '2']]), '| a | b |\n|---|---|\n| 1 | 2 |')
+})
+
+test('Sentinels are compared by their time of detection, and what they lost and moved twice is counted', () => {
+  const one = (stage: RedisSample['stage'], outage: number, more: Partial<RedisSample> = {}): RedisSample => ({
+    ...{ stage, mode: 'sync', fault: 'process-kill', outageMs: outage, acked: 10, lost: 0, doubled: 0, load: 0 },
+    ...{ movedAgain: false, ...more },
+  })
+  const rows = redisRows([
+    ...[
+      one('sentinel-500', 1_500),
+      one('sentinel-500', 1_700, { lost: 4, movedAgain: true }),
+      one('holdfast-fast', 100),
+    ],
+    ...[one('sentinel-1000', 2_000), one('holdfast-normal', 500), one('holdfast-fast', 9, { mode: 'async' })],
+  ])
+  const ratios = rows.map((row) => [row.stage, row.mode, redisRatio(rows, row)])
+  assert.deepEqual(
+    ratios.filter(([, , ratio]) => ratio !== null),
+    [
+      ['holdfast-fast', 'sync', 16],
+      ['holdfast-normal', 'sync', 4],
+    ],
+  )
+  assert.match(redisTable(rows), /\| sync \| process-kill \| sentinel-500 \| 2 \| 1500 .*\| 20 \| 4 \| 0 \| 1 \|/)
+})
+
+test('an outage counts when it ended after the fault, whoever was acknowledged', () => {
+  const at = (ackedMs: number) => ({ n: 0, sentMs: 0, ackedMs })
+  assert.equal(outageMs([at(0), at(900), at(1_000), at(1_040)], 990), 100)
+  assert.equal(outageMs([at(1_040), at(0), at(10)], 5), 1_030)
 })

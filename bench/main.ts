@@ -11,25 +11,28 @@ import { findAll } from '../scripts/engines/wanted.ts'
 import { FAULTS, type FaultName, failoverRows, failoverTable, oneTurn, type Sample } from './failovers.ts'
 import { type Footprints, footprintTable, measureFootprints } from './footprints.ts'
 import { commitNow, loadNow, machineNow, round, writeResult, writeTable } from './page.ts'
+import { type RedisSample, redisRows, redisTable, redisTurn } from './redis-failovers.ts'
+import { REDIS_STAGES } from './redis-stage.ts'
+import { makeRedisStage } from './redis-stages.ts'
 import { makeStage, STAGES, type Stage, type StageName } from './stage.ts'
 import { measureThroughput, throughputRows, throughputTable } from './throughput.ts'
 
-const HELP = `Measures Holdfast beside Patroni, HAProxy and PgBouncer.
+const HELP = `Measures Holdfast beside Patroni, HAProxy, PgBouncer, and Redis with Sentinel.
 
   npm run bench -- [options]
 
-  --quick            5 minutes instead of 40: the fastest settings, one round, short throughput
-  --only PART        failover | rest | throughput; may be given several times
-  --runs N           rounds of failover (default 4, with --quick 1)
-  --async-runs N     rounds of failover with asynchronous replication (default 1, with --quick 0)
+  --quick            10 minutes instead of 60: the fastest settings, one round, short throughput
+  --only PART        failover | rest | throughput | redis; may be given several times
+  --runs N           rounds of failover (default 4, with --quick 1), also of Redis
+  --async-runs N     rounds of failover with asynchronous replication (default 1, with --quick 0), also of Redis
   --group NAME       only this group: ${STAGES.join(', ')}; may be given several times
   --fault NAME       only this fault: ${FAULTS.join(', ')}; may be given several times
   --dry              writes no file
   --help             this
 
-Results: bench/results/{failover,rest,throughput}-side-by-side.json and docs/reference/measurements.md`
+Results: bench/results/{failover,rest,throughput,redis}-side-by-side.json and docs/reference/measurements.md`
 
-const PARTS = ['failover', 'rest', 'throughput'] as const
+const PARTS = ['failover', 'rest', 'throughput', 'redis'] as const
 type Part = (typeof PARTS)[number]
 const RUNS_MAX = 100
 const EXIT = { ok: 0, failed: 1, usage: 2, interrupted: 130 }
@@ -97,11 +100,14 @@ function picked<T extends string>(
 }
 
 /** Groups that run now; whatever happens they are closed. */
-const open = new Set<Stage>()
+const open = new Set<{ close(): Promise<void> }>()
 const interrupted = new AbortController()
 
 async function onStage<T>(name: StageName, mode: DemoMode, work: (stage: Stage) => Promise<T>): Promise<T> {
-  const stage = await makeStage(name, mode)
+  return onAny(await makeStage(name, mode), work)
+}
+
+async function onAny<S extends { close(): Promise<void> }, T>(stage: S, work: (stage: S) => Promise<T>): Promise<T> {
   open.add(stage)
   try {
     return await work(stage)
@@ -188,6 +194,26 @@ class Bench {
     })
   }
 
+  async redis(): Promise<void> {
+    const { runs } = this.#choice
+    const samples: RedisSample[] = []
+    for (const mode of ['sync', 'async'] as const) {
+      for (let at = 1; at <= runs[mode]; at += 1) {
+        for (const name of REDIS_STAGES) {
+          this.say(`Redis, ${mode}, round ${at} of ${runs[mode]}: ${name}`)
+          const heard = (s: RedisSample): void => {
+            samples.push(s)
+            const outage = `${Math.round(s.outageMs)} ms`.padStart(9)
+            this.say(`  ${s.fault.padEnd(15)} ${outage}, ${s.acked} acked, ${s.lost} lost, load ${s.load}`)
+          }
+          await this.#attempt(async () => onAny(await makeRedisStage(name, mode), (s) => redisTurn(s, mode, heard)))
+          const rows = redisRows(samples)
+          if (samples.length > 0) this.#write('redis', { rows, samples }, redisTable(rows))
+        }
+      }
+    }
+  }
+
   /** One that fails is told and counted; the others go on. */
   async #attempt(work: () => Promise<unknown>): Promise<void> {
     if (interrupted.signal.aborted) return
@@ -203,7 +229,7 @@ class Bench {
   #write(part: Part, result: Readonly<Record<string, unknown>>, table: string): void {
     const { dry, quick } = this.#choice
     if (interrupted.signal.aborted) return
-    if (part !== 'failover' || dry) console.log(table)
+    if ((part !== 'failover' && part !== 'redis') || dry) console.log(table)
     if (dry) return
     writeResult(`${part}-side-by-side`, { ...this.#about, quick, loadAfter: round(loadNow(), 2), ...result })
     writeTable(`${part} side by side`, table)

@@ -1,5 +1,5 @@
 /**
- * Finds, or installs, what engine tests start: etcd, a PostgreSQL with pg_rewind, PostgreSQL 15 to 18, Redis,
+ * Finds, or installs, what engine tests start: etcd, a PostgreSQL with pg_rewind, PostgreSQL 15 to 18, Redis, Valkey,
  * libfaketime. Says what it found, what it did and what stays untested. `--list` only looks; `--output json` for
  * machines; `--rivals` is about what measurements run beside Holdfast, and about nothing else.
  * Exit code 1 when something is missing and CI is set; without CI those tests are skipped with a reason.
@@ -9,6 +9,7 @@ import { inCi } from './ci.ts'
 import { DebianPackages, type Installed, whyNoPackages } from './engines/debian.ts'
 import { installNpmPostgres } from './engines/npm-postgres.ts'
 import { findRivals, installRival } from './engines/rivals.ts'
+import { installValkey } from './engines/valkey.ts'
 import {
   type EngineRow,
   ETCD,
@@ -19,6 +20,7 @@ import {
   postgresName,
   REDIS_SERVER,
   REWIND,
+  VALKEY,
 } from './engines/wanted.ts'
 
 async function main(): Promise<number> {
@@ -48,6 +50,7 @@ async function install(missing: readonly string[]): Promise<readonly EngineRow[]
     [REWIND]: () => packages.installPostgres(MAJORS),
     [FAKETIME]: () => packages.installFaketime(),
     [REDIS_SERVER]: () => packages.install(['redis-server']),
+    [VALKEY]: () => installValkey(packages),
     [HAPROXY]: () => packages.install(['haproxy']),
   }
   for (const [engine, bring] of Object.entries(byPackage).filter(([one]) => missing.includes(one))) {

@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs'
 import { findPostgres, MAJOR_MAX, MAJOR_MIN } from '../../packages/holdfast/src/engines/postgres/binaries.ts'
 import { findRedis } from '../../packages/holdfast/src/engines/redis/binaries.ts'
+import { findValkey } from '../../packages/holdfast/src/engines/redis/valkey-fixture.ts'
 import { programPath } from '../../packages/holdfast/src/io/program-path.ts'
 import { run } from './run.ts'
 
@@ -20,6 +21,7 @@ export const ETCD = 'etcd'
 export const FAKETIME = 'libfaketime'
 export const REWIND = 'postgresql with pg_rewind'
 export const REDIS_SERVER = 'redis or valkey'
+export const VALKEY = 'valkey'
 export const HAPROXY = 'haproxy'
 export const MAJORS: readonly number[] = Array.from({ length: MAJOR_MAX - MAJOR_MIN + 1 }, (_, i) => MAJOR_MIN + i)
 export const postgresName = (major: number): string => `postgresql ${major}`
@@ -30,6 +32,7 @@ export async function findAll(): Promise<readonly EngineRow[]> {
     findRewind(),
     findFaketime(),
     findRedisServer(),
+    findValkeyServer(),
     findHaproxy(),
     ...MAJORS.map((major) => findMajor(major)),
   ])
@@ -70,6 +73,11 @@ async function findRedisServer(): Promise<EngineRow> {
   const answer = await findRedis()
   const { server, version } = answer.ok ? answer.binaries : { server: null, version: null }
   return row(REDIS_SERVER, server, version, 'the Redis adapter')
+}
+
+async function findValkeyServer(): Promise<EngineRow> {
+  const found = await findValkey()
+  return row(VALKEY, found?.binaries.server ?? null, found?.binaries.version ?? null, 'the Redis adapter on Valkey')
 }
 
 export async function findHaproxy(): Promise<EngineRow> {

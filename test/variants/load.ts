@@ -143,17 +143,25 @@ export class Hosts {
     this.crashAgent(`a${at + 1}`, [this.#platform.dataDir(member)])
   }
 
+  /** Agent, guard and engine of a member's host, as far as they run. */
+  pidsOf(member: string): readonly number[] {
+    return this.#pids(`a${this.#platform.members.indexOf(member) + 1}`, [this.#platform.dataDir(member)])
+  }
+
   crashAgent(name: string, dataDirs: readonly string[]): void {
-    const agent = this.agents.get(name)?.child.pid
-    const own = agent === undefined ? [] : [agent, ...childrenOf(agent)]
-    const engines = dataDirs.flatMap((dir) => treeOf(dir, null).map(({ pid }) => pid))
-    for (const pid of [...own, ...engines]) {
+    for (const pid of this.#pids(name, dataDirs)) {
       try {
         process.kill(pid, 'SIGKILL')
       } catch {
         // It ended between the look and the signal.
       }
     }
+  }
+
+  #pids(name: string, dataDirs: readonly string[]): readonly number[] {
+    const agent = this.agents.get(name)?.child.pid
+    const own = agent === undefined ? [] : [agent, ...childrenOf(agent)]
+    return [...own, ...dataDirs.flatMap((dir) => treeOf(dir, null).map(({ pid }) => pid))]
   }
 }
 

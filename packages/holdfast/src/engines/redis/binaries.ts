@@ -18,6 +18,8 @@ export interface Binaries {
 
 export interface FindOptions {
   readonly binDir?: string
+  /** Default: either. */
+  readonly product?: Binaries['product']
   readonly version?: number
 }
 
@@ -35,6 +37,7 @@ export async function findRedis(options: FindOptions = {}): Promise<Found> {
     if (!isProgram(path)) continue
     const binaries = await ask(path)
     if (binaries === null) continue
+    if (options.product !== undefined && options.product !== binaries.product) continue
     if (binaries.major >= MAJOR_MIN && (options.version === undefined || binaries.major === options.version)) {
       return { ok: true, binaries }
     }

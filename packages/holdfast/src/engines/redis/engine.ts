@@ -110,7 +110,8 @@ export class Engine {
       if (JSON.stringify(next) === JSON.stringify(file)) return
       await writeMemberFile(this.home, next)
       this.#noted++
-      if (this.look.file === file) this.look = { ...this.look, file: next }
+      // A look that ended meanwhile has read what was there before.
+      if (this.look.file !== null) this.look = { ...this.look, file: next }
     })
     this.#noting = mine.catch(() => undefined)
     return mine

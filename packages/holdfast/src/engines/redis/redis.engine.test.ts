@@ -24,6 +24,7 @@ import {
 } from './cluster-fixture.ts'
 import { OPERATOR, PEER } from './config.ts'
 import { ReplyError } from './resp.ts'
+import { findValkey } from './valkey-fixture.ts'
 
 const NOBODY: SyncSet = { members: [], need: 0 }
 const AT = { epoch: 1, timeline: 1 }
@@ -32,6 +33,12 @@ const found = await findRedis()
 const skip = found.ok ? false : `needs Redis or Valkey: ${found.because}`
 
 if (found.ok) engineConformance('Redis', () => makeCluster())
+
+const valkey = await findValkey()
+if (valkey !== null) {
+  const { binDir, binaries } = valkey
+  engineConformance(`Valkey ${binaries.version}`, () => makeCluster({ binDir }))
+} else test('Valkey', { skip: 'needs Valkey: npm run engines' }, () => undefined)
 
 function optionsOf(cluster: RedisCluster, member: ConformanceMember): RedisOptions {
   const found = cluster.options.find((o) => o.member === member.endpoint.member)
