@@ -65,11 +65,13 @@ export interface SubjectMember {
 }
 
 export type ReplicationMode = 'sync' | 'quorum' | 'async'
+export type EngineName = 'postgres' | 'redis'
 
 export interface Subject {
   /** `holdfast`, `patroni`, ... */
   readonly name: string
   readonly mode: ReplicationMode
+  readonly engine: EngineName
   readonly members: readonly SubjectMember[]
   readonly storeHosts: readonly string[]
   /** The host of the router and of every client. */

@@ -9,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import pg from 'pg'
 import { checkAll } from './checkers/all.ts'
-import type { CheckerInput, FinalMember, FinalState, Subject, Verdict, World } from './contract.ts'
+import type { CheckerInput, FinalMember, FinalState, Subject, SubjectMember, Verdict, World } from './contract.ts'
 import { HistoryWriter } from './history.ts'
 import { FAULTS } from './nemesis/faults.ts'
 import type { Field } from './nemesis/ways.ts'
@@ -17,6 +17,7 @@ import type { RunSettings } from './settings.ts'
 import { startHoldfast } from './subjects/holdfast.ts'
 import { patroniSubject } from './subjects/patroni.ts'
 import { readMember } from './workloads/final-read.ts'
+import { makeStock, readRedisMember } from './workloads/redis-final.ts'
 import { ANSWER_MS, CONNECT_MS, DEFAULT_WORKLOADS, type WorkloadSettings } from './workloads/settings.ts'
 import { TABLES_SQL } from './workloads/tables.ts'
 import { type MadeWorld, makeWorld } from './world/make-world.ts'
@@ -60,13 +61,14 @@ const DISK_PARAMETERS = {
 }
 
 export async function stageSubject(world: World, folder: string, settings: RunSettings): Promise<StagedSubject> {
-  const { mode, profile, store, program } = settings
+  const { engine, mode, profile, store, program } = settings
   if (settings.subject === 'holdfast') {
     const needs = new Set(settings.faults.map((fault) => FAULTS[fault]?.needs))
     const subject = await startHoldfast({
-      ...{ world, folder, mode, profile, store, clocks: needs.has('clocks') },
+      ...{ world, folder, engine, mode, profile, store, clocks: needs.has('clocks') },
       ...(program === null ? {} : { program }),
-      ...(needs.has('disks') ? { diskMiB: DISK_MIB, parameters: DISK_PARAMETERS } : {}),
+      ...(needs.has('disks') ? { diskMiB: DISK_MIB } : {}),
+      ...(needs.has('disks') && engine === 'postgres' ? { parameters: DISK_PARAMETERS } : {}),
     })
     return { subject, disks: subject.disks, clocks: subject.clocks }
   }
@@ -78,6 +80,11 @@ export async function stageSubject(world: World, folder: string, settings: RunSe
 /** Through the door, as a client; again until it works, for a router may still be looking for its primary. */
 export async function makeTables({ subject }: Pick<Stage, 'subject'>): Promise<void> {
   const endMs = performance.now() + TABLES_MS
+  while (subject.engine === 'redis') {
+    if (await makeStock(subject.door, subject.login, confirmationsOf(subject))) return
+    if (performance.now() > endMs) throw new Error('the stock could not be made')
+    await sleep(AGAIN_MS)
+  }
   for (;;) {
     const client = new pg.Client({ ...subject.door, ...subject.login, connectionTimeoutMillis: CONNECT_MS })
     client.on('error', () => {})
@@ -94,6 +101,11 @@ export async function makeTables({ subject }: Pick<Stage, 'subject'>): Promise<v
   }
 }
 
+/** How many replicas a Redis client waits for. */
+function confirmationsOf({ mode }: Pick<Subject, 'mode'>): number {
+  return mode === 'async' ? 0 : 1
+}
+
 export async function runProbes({ world, subject, folder }: Stage): Promise<Running> {
   const file = join(folder, 'probes.jsonl')
   const history = new HistoryWriter(file)
@@ -101,7 +113,8 @@ export async function runProbes({ world, subject, folder }: Stage): Promise<Runn
   const onLine = (line: Parameters<HistoryWriter['write']>[0]): void => {
     if (!stopped) history.write(line)
   }
-  const probes = await startProbes(world, { members: subject.members, login: subject.login, onLine })
+  const redis = subject.engine === 'redis' ? { redis: { confirmations: confirmationsOf(subject) } } : {}
+  const probes = await startProbes(world, { members: subject.members, login: subject.login, onLine, ...redis })
   const stop = async (): Promise<void> => {
     if (stopped) return
     await probes.stop()
@@ -119,6 +132,7 @@ export async function runWorkloads({ world, subject, folder, settings }: Stage):
     history: file,
     seed: settings.seed,
     workloads: DEFAULT_WORKLOADS,
+    ...{ engine: subject.engine, confirmations: confirmationsOf(subject) },
     nodes: Object.fromEntries(subject.members.map(({ member, own }) => [`${own.host}:${own.port}`, member])),
   }
   const wordsFile = join(folder, 'workloads.json')
@@ -155,6 +169,7 @@ export async function readMembers({ subject }: Pick<Stage, 'subject'>, primary: 
   const { login, members } = subject
   const at = members.find(({ member }) => member === primary)
   if (at === undefined) throw new Error(`no member is called ${primary}`)
+  if (subject.engine === 'redis') return readRedis(subject, at)
   const first = await readMember({ address: at.own, login })
   const states: Record<string, FinalMember> = { [primary]: first.state }
   const unread: string[] = []
@@ -167,6 +182,21 @@ export async function readMembers({ subject }: Pick<Stage, 'subject'>, primary: 
     }
   }
   return { final: { primary, members: states }, unread }
+}
+
+async function readRedis({ login, members }: Subject, primary: SubjectMember): Promise<LastRead> {
+  const first = await readRedisMember(primary.own, login)
+  const states: Record<string, FinalMember> = { [primary.member]: first.state }
+  const unread: string[] = []
+  for (const { member, own } of members) {
+    if (member === primary.member) continue
+    try {
+      states[member] = (await readRedisMember(own, login, first.end)).state
+    } catch (error) {
+      unread.push(`${member} could not be read: ${error instanceof Error ? error.message : String(error)}`)
+    }
+  }
+  return { final: { primary: primary.member, members: states }, unread }
 }
 
 /** What is said without a last read, which a group that has no primary at the end does not allow. */

@@ -19,7 +19,7 @@ export function reportText(report: RunReport): string {
     '',
     ...findings,
     ...(findings.length === 0 ? [] : ['']),
-    `seed ${settings.seed} ${settings.subject} ${settings.mode} ${settings.profile}: ${counts}, ${acknowledged} acked`,
+    `seed ${settings.seed} ${settings.subject} ${settings.engine} ${settings.mode} ${settings.profile}: ${counts}, ${acknowledged} acked`,
     report.ok ? 'every checker is content' : `NOT OK; everything is kept in ${report.folder ?? 'its folder'}`,
   ].join('\n')
 }

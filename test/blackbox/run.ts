@@ -102,7 +102,7 @@ export async function run(options: RunOptions): Promise<RunReport> {
     const world = await unless(signal, stageWorld(hosts, folder.path, settings))
     undo.push(() => world.close())
     say(
-      `seed ${settings.seed}, ${settings.subject} ${settings.mode} ${settings.profile}, ${world.kind}, ${folder.path}`,
+      `seed ${settings.seed}, ${settings.subject} ${settings.engine} ${settings.mode} ${settings.profile}, ${world.kind}, ${folder.path}`,
     )
     const staged = await unless(signal, stageSubject(world, folder.path, settings))
     undo.push(() => staged.subject.stop())

@@ -2,7 +2,7 @@
 import { tmpdir } from 'node:os'
 import { parseArgs } from 'node:util'
 import { faketimePath } from '../../scripts/engines/wanted.ts'
-import type { ReplicationMode } from './contract.ts'
+import type { EngineName, ReplicationMode } from './contract.ts'
 import { FAULTS, type FaultKind, type Need } from './nemesis/faults.ts'
 import { type Abilities, type Profile, possibleFaults, usualFaults } from './nemesis/plan.ts'
 import { SlowDisk } from './world/slow-disk.ts'
@@ -19,6 +19,7 @@ export interface RunSettings {
   readonly minutes: number
   /** No more faults than this; null for as many as there is time for. */
   readonly count: number | null
+  readonly engine: EngineName
   readonly mode: ReplicationMode
   readonly profile: Profile
   readonly subject: SubjectName
@@ -45,6 +46,7 @@ const FULL_DISK = 'disk-full'
 const SLOW_DISK = 'slow-disk'
 /** Patroni's defaults are ten times those of the profile `normal`. */
 const STRETCH_MAX = 50
+const ENGINES = ['postgres', 'redis'] as const
 const MODES = ['sync', 'quorum', 'async'] as const
 const PROFILES = ['fast', 'normal'] as const
 const SUBJECTS = ['holdfast', 'patroni'] as const
@@ -63,6 +65,7 @@ export const HELP = `Starts a group as real processes, writes to it, does faults
   --faults A,B      only these (default all that are possible)
   --without 2,5     leaves out faults by their number; the others stay as they were
   --stretch N       every fault lasts N times longer, for a subject with slower timings
+  --engine NAME     ${ENGINES.join(' | ')} (default postgres)
   --mode MODE       ${MODES.join(' | ')} (default sync)
   --profile NAME    ${PROFILES.join(' | ')} (default fast)
   --subject NAME    ${SUBJECTS.join(' | ')} (default holdfast)
@@ -81,6 +84,7 @@ Examples:
   npm run blackbox -- --seed 7 --minutes 10
   npm run blackbox -- --faults freeze-agent,cut-store --mode quorum --profile normal
   npm run blackbox -- --seed 7 --without 1,2,4 --keep
+  npm run blackbox -- --engine redis --minutes 10
   npm run blackbox -- --faults busy-cpu --profile normal --minutes 30
 
 Exit codes: 0 every checker is content, 1 one is not, 2 the run could not be made.`
@@ -98,6 +102,8 @@ export function readCommandLine(words: readonly string[], freshSeed: () => numbe
   }
   const store = oneOf('store', values.store ?? 'embedded', STORES)
   const subject = oneOf('subject', values.subject ?? 'holdfast', SUBJECTS)
+  const engine = oneOf('engine', values.engine ?? 'postgres', ENGINES)
+  if (engine === 'redis' && subject !== 'holdfast') throw new UsageError('--engine redis goes with --subject holdfast')
   const seed = values.seed === undefined ? freshSeed() : whole('seed', values.seed, Number.MAX_SAFE_INTEGER)
   const settings: RunSettings = {
     seed,
@@ -105,6 +111,7 @@ export function readCommandLine(words: readonly string[], freshSeed: () => numbe
     without: list(values.without).map((text) => whole('without', text, 10_000)),
     minutes: smoke ? SMOKE.minutes : minutesOf(values.minutes ?? '3'),
     count: smoke ? SMOKE.count : values.count === undefined ? null : whole('count', values.count, 10_000),
+    engine,
     mode: oneOf('mode', values.mode ?? 'sync', MODES),
     profile: oneOf('profile', values.profile ?? 'fast', PROFILES),
     subject,
@@ -129,7 +136,7 @@ function parsed(words: readonly string[]) {
       allowPositionals: false,
       options: {
         ...{ seed: text, minutes: text, count: text, faults: text, without: text, mode: text, profile: text },
-        ...{ subject: text, store: text, world: text, program: text, output: text, stretch: text },
+        ...{ engine: text, subject: text, store: text, world: text, program: text, output: text, stretch: text },
         ...{ smoke: flag, keep: flag, record: flag, help: flag },
       },
     }).values

@@ -34,8 +34,8 @@ export interface RunStamp {
 }
 
 export function totalsPath(report: RunReport): string {
-  const { subject, mode, profile } = report.settings
-  const name = subject === 'holdfast' ? '' : `${subject}-`
+  const { subject, engine, mode, profile } = report.settings
+  const name = engine === 'redis' ? 'redis-' : subject === 'holdfast' ? '' : `${subject}-`
   return `${ROOT}bench/results/blackbox-${name}${mode}-${profile}.json`
 }
 

@@ -60,7 +60,15 @@ interface Quarry {
   readonly hunt: (how: Hunt) => Promise<ControlResult>
 }
 
-const COMMON = { without: [], count: null, store: 'embedded', world: 'auto', keep: false, striking: true } as const
+const COMMON = {
+  without: [],
+  count: null,
+  engine: 'postgres',
+  store: 'embedded',
+  world: 'auto',
+  keep: false,
+  striking: true,
+} as const
 
 const QUARRIES: readonly Quarry[] = [
   ...PLANTED.map((bug): Quarry => ({ ...bug, hunt: (how) => huntBug(bug, how) })),

@@ -39,6 +39,7 @@ export function testField(
   start('edge', 'router')
   const subject: Subject = {
     name: 'waiting processes',
+    engine: 'postgres',
     mode: 'sync',
     members: MEMBERS.map((host, i) => ({ member: `m${i + 1}`, host, own: { host: '', port: 1 }, dataDir: tmpdir() })),
     storeHosts,

@@ -8,7 +8,7 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { freshId } from '../../../packages/holdfast/src/io/random.ts'
 import { makeCertificates } from '../../../packages/holdfast/src/store/certificates-fixture.ts'
-import type { Address, ReplicationMode, World } from '../contract.ts'
+import type { Address, EngineName, ReplicationMode, World } from '../contract.ts'
 
 export const GROUP = 'orders'
 export const ROUTER = 'edge'
@@ -35,6 +35,7 @@ export interface MemberPlace {
 export interface Layout {
   readonly world: World
   readonly folder: string
+  readonly engine: EngineName
   readonly mode: ReplicationMode
   readonly profile: 'fast' | 'normal'
   readonly store: 'embedded' | 'etcd'
@@ -51,6 +52,7 @@ export interface Layout {
 export interface Secrets {
   readonly token: string
   readonly application: string
+  readonly superuser: string
   /** PEM text of the authority that signed the certificates of store and agents. */
   readonly ca: string
 }
@@ -98,8 +100,8 @@ export function makeSecrets(folder: string, world: World): Secrets {
     place,
     world.hosts.map((host) => world.addressOf(host)),
   )
-  const secrets = { token: freshId(), application: freshId() }
-  for (const [name, value] of Object.entries({ ...secrets, superuser: freshId(), replication: freshId() })) {
+  const secrets = { token: freshId(), application: freshId(), superuser: freshId() }
+  for (const [name, value] of Object.entries({ ...secrets, replication: freshId() })) {
     writeFileSync(join(place, name), `${value}\n`, { mode: 0o600 })
   }
   return { ...secrets, ca }
@@ -131,7 +133,7 @@ async function seenFrom(layout: Layout, host: string, owner: string, port: numbe
 }
 
 async function descriptionFor(layout: Layout, host: string): Promise<string> {
-  const { members, mode, profile, version, edge, doorPort, world } = layout
+  const { members, engine, mode, profile, version, edge, doorPort, world } = layout
   const secret = (name: string): string => `{ file: ${join(layout.folder, 'secrets', name)} }`
   const agents: string[] = []
   const places: string[] = []
@@ -152,7 +154,7 @@ agents:
 ${agents.join('\n')}
 groups:
   - name: ${GROUP}
-    engine: postgres${version === null ? '' : `\n    version: ${version}`}
+    engine: ${engine}${version === null ? '' : `\n    version: ${version}`}
     profile: ${profile}
     replication: ${replicationText(mode)}
     # Faults come faster here than anywhere else; the wait after many failovers would be most of every run.
@@ -160,7 +162,7 @@ groups:
     parameters: { ${parameters.join(', ')} }
     members:
 ${places.join('\n')}
-    application: { user: app, database: app, password: ${secret('application')} }
+    application: { user: app,${engine === 'postgres' ? ' database: app,' : ''} password: ${secret('application')} }
     secrets: { superuser: ${secret('superuser')}, replication: ${secret('replication')} }
 routers:
   - { name: ${ROUTER}, site: here, doors: [{ group: ${GROUP}, listen: "${world.addressOf(edge)}:${doorPort}" }] }

@@ -6,9 +6,10 @@ import type { ChildProcess } from 'node:child_process'
 import { chmodSync, chownSync, mkdirSync, readFileSync, realpathSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { OPERATOR } from '../../../packages/holdfast/src/engines/redis/config.ts'
 import { killTree } from '../../../packages/holdfast/src/io/process-tree.ts'
 import { programPath } from '../../../packages/holdfast/src/io/program-path.ts'
-import type { Part, Promotion, ReplicationMode, Subject, SubjectMember, World } from '../contract.ts'
+import type { EngineName, Part, Promotion, ReplicationMode, Subject, SubjectMember, World } from '../contract.ts'
 import { SkewedClock } from '../world/skewed-clock.ts'
 import { SmallDisk } from '../world/small-disk.ts'
 import {
@@ -30,6 +31,7 @@ export interface HoldfastOptions {
   readonly world: World
   /** Of this run; those above it can be entered by everybody. */
   readonly folder: string
+  readonly engine?: EngineName
   readonly mode: ReplicationMode
   readonly profile: 'fast' | 'normal'
   /** Another copy of `bin/holdfast.js`. */
@@ -83,7 +85,7 @@ export async function startHoldfast(options: HoldfastOptions): Promise<HoldfastS
 }
 
 async function layoutOf(options: HoldfastOptions): Promise<Layout> {
-  const { world, mode, profile, store = 'embedded', edge = 'edge' } = options
+  const { world, engine = 'postgres', mode, profile, store = 'embedded', edge = 'edge' } = options
   const memberHosts = options.memberHosts ?? ['h1', 'h2', 'h3']
   const storeHosts = options.storeHosts ?? world.hosts.filter((host) => /^s\d+$/.test(host))
   const known = [...memberHosts, ...storeHosts, edge]
@@ -101,7 +103,7 @@ async function layoutOf(options: HoldfastOptions): Promise<Layout> {
     return { member, agent: `a${index + 1}`, host, ports: at(index), dataDir }
   })
   return {
-    ...{ world, folder, mode, profile, store, members, edge },
+    ...{ world, folder, engine, mode, profile, store, members, edge },
     storeHosts: store === 'embedded' ? storeHosts.slice(0, 1) : storeHosts,
     storePorts: storeHosts.map((_, index) => at(memberHosts.length + index)),
     doorPort: at(ports.length - 1).door,
@@ -119,6 +121,7 @@ interface Means {
 
 class Holdfast implements HoldfastSubject {
   readonly name = 'holdfast'
+  readonly engine: EngineName
   readonly mode: ReplicationMode
   readonly members: readonly SubjectMember[]
   readonly storeHosts: readonly string[]
@@ -136,7 +139,8 @@ class Holdfast implements HoldfastSubject {
   #started: Promise<void> | null = null
 
   constructor(layout: Layout, means: Means) {
-    const { world, members, edge, mode, secrets } = layout
+    const { world, members, edge, mode, engine, secrets } = layout
+    this.engine = engine
     this.#layout = layout
     this.#program = means.program
     this.disks = means.disks
@@ -148,7 +152,11 @@ class Holdfast implements HoldfastSubject {
       return { member, host, own: { host: world.addressOf(host), port: ports.engine }, dataDir }
     })
     this.door = { host: world.addressOf(edge), port: layout.doorPort }
-    this.login = { user: 'app', password: secrets.application, database: 'app' }
+    // What a Redis client has to ask beside its writes, the application may not.
+    this.login =
+      engine === 'redis'
+        ? { user: OPERATOR, password: secrets.superuser, database: '' }
+        : { user: 'app', password: secrets.application, database: 'app' }
     this.bound = mode === 'async' ? BOUND : null
     this.#processes = new HoldfastProcesses(layout, {
       command: (host, part) => this.#command(host, part),

@@ -107,6 +107,7 @@ interface Plan {
 
 export class PatroniSubject implements Subject {
   readonly name: string
+  readonly engine = 'postgres'
   readonly mode: ReplicationMode
   readonly members: readonly SubjectMember[]
   readonly storeHosts: readonly string[]

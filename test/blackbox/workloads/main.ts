@@ -4,6 +4,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { HistoryWriter } from '../history.ts'
+import { startRedisWorkloads } from './redis-workloads.ts'
 import type { WorkloadSettings } from './settings.ts'
 import { startWorkloads } from './workloads.ts'
 
@@ -12,7 +13,8 @@ const PARENT_LOOK_MS = 1_000
 const [given = ''] = process.argv.slice(2)
 const settings = JSON.parse(given.startsWith('@') ? readFileSync(given.slice(1), 'utf8') : given) as WorkloadSettings
 const history = new HistoryWriter(settings.history)
-const workloads = startWorkloads(settings, history)
+const workloads =
+  settings.engine === 'redis' ? startRedisWorkloads(settings, history) : startWorkloads(settings, history)
 const parent = process.ppid
 let ending = false
 

@@ -11,6 +11,10 @@ export interface Rate {
 }
 
 export interface WorkloadSettings {
+  /** Default: `postgres`. */
+  readonly engine?: 'postgres' | 'redis'
+  /** Of Redis: how many replicas a write waits for; 0 when not said. */
+  readonly confirmations?: number
   readonly door: Address
   readonly login: Subject['login']
   /** The file the history is appended to. */

@@ -7,6 +7,7 @@ import type { LinkShape } from '../contract.ts'
 import type { FromHost, Order } from './host-words.ts'
 import { LinkProxy } from './link-proxy.ts'
 import { ProbeLoop } from './probe-loop.ts'
+import { RedisProbeLoop } from './redis-probe-loop.ts'
 
 /** What holds for every link to one peer, also for those that are opened later. */
 interface Toward {
@@ -17,7 +18,7 @@ interface Toward {
 }
 
 const peers = new Map<string, Toward>()
-const probes = new Map<string, ProbeLoop>()
+const probes = new Map<string, ProbeLoop | RedisProbeLoop>()
 
 function say(words: FromHost): void {
   process.stdout.write(`${JSON.stringify(words)}\n`)
@@ -54,7 +55,8 @@ async function obey(order: Order): Promise<{ port?: number }> {
     case 'probe': {
       const { probe } = order
       probes.get(probe.member)?.stop()
-      const loop = new ProbeLoop(probe, (line) => say({ line }))
+      const Loop = probe.redis === undefined ? ProbeLoop : RedisProbeLoop
+      const loop = new Loop(probe, (line) => say({ line }))
       probes.set(probe.member, loop)
       loop.start()
       return {}

@@ -14,6 +14,8 @@ export interface ProbeOrder {
   readonly login: { readonly user: string; readonly password: string; readonly database: string }
   readonly everyMs: number
   readonly deadlineMs: number
+  /** It is a Redis server, and so many replicas must confirm; absent: PostgreSQL. */
+  readonly redis?: { readonly confirmations: number }
   /** The number of its first process; it goes on from there after each `info`. */
   readonly process: number
 }

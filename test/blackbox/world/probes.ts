@@ -18,6 +18,7 @@ export interface ProbesOptions {
   /** Lines of all probes, each in its own order; they lack only the index. */
   readonly onLine: (line: UnnumberedLine) => void
   readonly everyMs?: number
+  readonly redis?: { readonly confirmations: number }
 }
 
 export interface Probes {
@@ -25,12 +26,13 @@ export interface Probes {
 }
 
 export async function startProbes(world: MadeWorld, options: ProbesOptions): Promise<Probes> {
-  const { members, login, everyMs = EVERY_MS } = options
+  const { members, login, redis, everyMs = EVERY_MS } = options
   for (const [index, { member, host, own }] of members.entries()) {
     const link = world.hostLink(host)
     link.onLine = options.onLine
     const process = PROCESS_FIRST + index
-    await link.tell({ do: 'probe', probe: { member, own, login, everyMs, deadlineMs: DEADLINE_MS, process } })
+    const probe = { member, own, login, everyMs, deadlineMs: DEADLINE_MS, process }
+    await link.tell({ do: 'probe', probe: redis === undefined ? probe : { ...probe, redis } })
   }
   const stop = async (): Promise<void> => {
     await Promise.all(

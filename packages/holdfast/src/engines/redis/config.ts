@@ -156,7 +156,8 @@ export function renderConfig(start: StartSettings, home: Home, o: RedisOptions):
     'no-appendfsync-on-rewrite': false,
     'replica-read-only': true,
     'replica-serve-stale-data': true,
-    'replica-announce-ip': o.host,
+    // By its name: a primary may see its address as another one than it sees itself.
+    'replica-announce-ip': memberUser(o.member),
     'repl-backlog-ttl': 0,
     'min-replicas-to-write': leastReplicas(start.title.sync, o),
     'min-replicas-max-lag': LAG_SECONDS,

@@ -1,7 +1,7 @@
 /** What a server says of its replication and its log, in our terms. Pure. */
 import type { MemberName, StandbyView } from '../../core/model.ts'
 import type { EngineEndpoint } from '../contract.ts'
-import { parseTitle, type Title } from './config.ts'
+import { memberUser, parseTitle, type Title } from './config.ts'
 import type { Answer } from './connection.ts'
 import { fieldsOf, type Reply } from './resp.ts'
 
@@ -100,7 +100,7 @@ export function infoAndTitle(
 export function standbysOf(info: ServerInfo, members: readonly EngineEndpoint[], base: number): StandbyView[] {
   const found = new Map<MemberName, StandbyView>()
   for (const row of info.replicas) {
-    const member = members.find((m) => m.host === row.host && m.port === row.port)?.member
+    const member = members.find((m) => memberUser(m.member) === row.host)?.member
     if (member === undefined) continue
     const one = { member, streaming: row.online, flushLsn: base + row.offset }
     const other = found.get(member)
