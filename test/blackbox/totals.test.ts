@@ -47,7 +47,7 @@ test('totals add up over runs, and remember which seed was not content', () => {
 
 test('the report names the seed, what healed never, and what a checker found', () => {
   const text = reportText(reportOf(6, false))
-  assert.match(text, /seed 6 holdfast sync fast: 2 faults in 30\.0 min, 1 failovers, 1 planned, 100 acked/)
+  assert.match(text, /seed 6 holdfast postgres sync fast: 2 faults in 30\.0 min, 1 failovers, 1 planned, 100 acked/)
   assert.match(text, /cut-store \+ switchover +h1 .*never/)
   assert.match(text, /lost: n 7 attempt 1 is gone/)
   assert.match(text, /NOT OK/)

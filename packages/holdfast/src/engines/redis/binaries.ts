@@ -7,6 +7,8 @@ export const MAJOR_MIN = 7
 const NAMES = ['redis-server', 'valkey-server']
 const PLACES = ['/usr/bin', '/usr/local/bin', '/usr/sbin', '/opt/homebrew/bin']
 const ASK_MS = 5_000
+/** Nothing of the agent's own. */
+export const SERVER_ENV = { LC_ALL: 'C', PATH: '/usr/bin:/bin' }
 
 export interface Binaries {
   /** Absolute path of the server program. */
@@ -36,7 +38,10 @@ export async function findRedis(options: FindOptions = {}): Promise<Found> {
   for (const path of new Set(directories.flatMap((dir) => (dir === '' ? [] : NAMES.map((name) => join(dir, name)))))) {
     if (!isProgram(path)) continue
     const binaries = await ask(path)
-    if (binaries === null) continue
+    if (binaries === null) {
+      seen.push(`${path} does not tell its version`)
+      continue
+    }
     if (options.product !== undefined && options.product !== binaries.product) continue
     if (binaries.major >= MAJOR_MIN && (options.version === undefined || binaries.major === options.version)) {
       return { ok: true, binaries }
@@ -62,7 +67,8 @@ function isProgram(path: string): boolean {
 /** `Redis server v=7.0.15 sha=...`, `Valkey server v=8.0.1 ...`; Valkey also answers to the name redis-server. */
 function ask(server: string): Promise<Binaries | null> {
   return new Promise((resolve) => {
-    execFile(server, ['--version'], { timeout: ASK_MS }, (_error, stdout) => {
+    // As it is started later: what is loaded into the agent (LD_PRELOAD) may not fit the server.
+    execFile(server, ['--version'], { timeout: ASK_MS, env: SERVER_ENV }, (_error, stdout) => {
       const m = /^(\w+) server v=((\d+)\.[\w.-]+)/.exec(stdout)
       if (m === null) return resolve(null)
       const product = (m[1] ?? '').toLowerCase() === 'valkey' ? 'valkey' : 'redis'

@@ -16,7 +16,7 @@ import {
   treeOf,
   worksIn,
 } from '../../io/process-tree.ts'
-import type { Binaries } from './binaries.ts'
+import { type Binaries, SERVER_ENV } from './binaries.ts'
 import { type Home, openLog } from './home.ts'
 
 /** How often a server that is not our child is looked at. */
@@ -86,7 +86,7 @@ export class ServerProcess {
       const child = spawn(binaries.server, [this.#home.confFile], {
         cwd: this.#home.dataDir,
         detached: true,
-        env: { LC_ALL: 'C', PATH: '/usr/bin:/bin' },
+        env: SERVER_ENV,
         stdio: ['ignore', log.fd, log.fd],
         ...(this.#home.owner ?? {}),
       })
