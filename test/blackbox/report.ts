@@ -11,6 +11,7 @@ export function reportText(report: RunReport): string {
   const minutes = (faultMs / 60_000).toFixed(1)
   const counts = `${rows.length} faults in ${minutes} min, ${promotions.length - planned} failovers, ${planned} planned`
   const findings = verdicts.flatMap(({ checker, findings }) => findings.map((text) => `${checker}: ${text}`))
+  const what = [settings.subject, settings.engine, settings.mode, settings.profile].join(' ')
   return [
     '',
     ...faultLines(rows),
@@ -19,7 +20,7 @@ export function reportText(report: RunReport): string {
     '',
     ...findings,
     ...(findings.length === 0 ? [] : ['']),
-    `seed ${settings.seed} ${settings.subject} ${settings.engine} ${settings.mode} ${settings.profile}: ${counts}, ${acknowledged} acked`,
+    `seed ${settings.seed} ${what}: ${counts}, ${acknowledged} acked`,
     report.ok ? 'every checker is content' : `NOT OK; everything is kept in ${report.folder ?? 'its folder'}`,
   ].join('\n')
 }

@@ -101,9 +101,8 @@ export async function run(options: RunOptions): Promise<RunReport> {
     const hosts = ['h1', 'h2', 'h3', ...STORE_HOSTS[settings.store], 'edge']
     const world = await unless(signal, stageWorld(hosts, folder.path, settings))
     undo.push(() => world.close())
-    say(
-      `seed ${settings.seed}, ${settings.subject} ${settings.engine} ${settings.mode} ${settings.profile}, ${world.kind}, ${folder.path}`,
-    )
+    const what = [settings.subject, settings.engine, settings.mode, settings.profile].join(' ')
+    say(`seed ${settings.seed}, ${what}, ${world.kind}, ${folder.path}`)
     const staged = await unless(signal, stageSubject(world, folder.path, settings))
     undo.push(() => staged.subject.stop())
     const course = await begin({ options, folder, world, staged, signal, undo })

@@ -182,12 +182,15 @@ function listening(home: Home, o: RedisOptions): Record<string, string | number 
   }
 }
 
-/** The default user is off: nobody is anybody without a password. */
+/**
+ * The default user is off and has no password, so nobody can be it; but it may do everything, because a server that
+ * loads its log does so in its name: of what it may not do, whole transactions would be left out without a word.
+ */
 export function renderUsers(start: StartSettings, o: RedisOptions): string {
   const application = o.application?.user ?? 'app'
   const others = o.members.filter((m) => m.member !== o.member)
   return [
-    'user default reset off',
+    'user default reset off ~* &* +@all',
     `user ${OPERATOR} reset on ${hashed(o.secrets.superuser)} ~* &* +@all`,
     `user ${PEER} reset on ${hashed(o.secrets.replication)} &${KNOCK}* +ping +info +config|get +subscribe ` +
       '+psync +replconf',

@@ -163,7 +163,7 @@ export async function lookAtData(home: Home, o: RedisOptions): Promise<DataLook>
     return { state: 'unfinished', file: null, because: `${home.dataDir} was not made to the end; it is made again` }
   }
   if (names.length === 0) return { state: 'empty', file: null, because: '' }
-  if (file === null) return foreign(home, 'is not empty and was not made by Holdfast')
+  if (file === null) return foreign(home, await whoseElse(home))
   if (file.group !== o.group || file.member !== o.member) {
     return foreign(home, `belongs to member ${file.member} of group ${file.group}`)
   }
@@ -173,6 +173,17 @@ export async function lookAtData(home: Home, o: RedisOptions): Promise<DataLook>
 function foreign(home: Home, what: string): DataLook {
   const next = 'it is left alone: move it away, or give this member another data directory'
   return { state: 'foreign', file: null, because: `${home.dataDir} ${what}; ${next}` }
+}
+
+async function whoseElse(home: Home): Promise<string> {
+  try {
+    const { v, engine } = JSON.parse(await readFile(join(home.dataDir, MEMBER_FILE), 'utf8')) as Partial<MemberFile>
+    if (v !== 1) return `was written by another version of Holdfast (${MEMBER_FILE} has v ${JSON.stringify(v)})`
+    if (engine !== 'redis') return 'holds the data of another engine'
+    return `has a ${MEMBER_FILE} that lacks fields`
+  } catch {
+    return 'is not empty and was not made by Holdfast'
+  }
 }
 
 export async function readMemberFile(home: Home): Promise<MemberFile | null> {

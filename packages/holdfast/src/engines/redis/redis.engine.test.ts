@@ -1,8 +1,10 @@
 /** The Redis adapter on real servers: the conformance story, then what only Redis does. */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdir, readFile, rm, stat, statfs, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -270,6 +272,11 @@ describe('users', { timeout: 60_000, skip }, () => {
     const [a] = cluster.members
     const o = optionsOf(cluster, a)
     await assert.rejects(TestClient.as(o, 'default', ''), /WRONGPASS|ERR/)
+    const stranger = connect(o.port, o.host)
+    stranger.write('SET k v\r\nHELLO 3 AUTH default x\r\n')
+    const [said] = await once(stranger, 'data')
+    assert.match(String(said), /^-NOAUTH /)
+    stranger.destroy()
     await assert.rejects(TestClient.as(o, 'app', 'wrong'), /WRONGPASS/)
     const app = await TestClient.as(o)
     assert.equal(await app.run('SET', 'k', 'v'), 'OK')
