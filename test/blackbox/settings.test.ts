@@ -68,3 +68,11 @@ test('a word that is wrong is refused with what would be right', () => {
     )
   }
 })
+
+test('Redis is a group of the product; a rival has none', () => {
+  const line = read('--engine', 'redis', '--mode', 'async')
+  assert.ok(line !== 'help')
+  assert.deepEqual([line.settings.engine, line.settings.mode], ['redis', 'async'])
+  assert.throws(() => read('--engine', 'redis', '--subject', 'patroni'), UsageError)
+  assert.throws(() => read('--engine', 'mysql'), /--engine is postgres or redis, not "mysql"/)
+})

@@ -8,6 +8,16 @@ import { readCommandLine, SMOKE } from './settings.ts'
 /** Any will do: the faults are the same three, their order and lengths differ. */
 const SEED = 20
 
+test('a Redis host that dies takes nothing along that a client waited for', { timeout: 240_000 }, async (t) => {
+  const words = ['--engine', 'redis', '--profile', 'normal', '--faults', 'kill-host', '--count', '1', '--minutes', '1']
+  const line = readCommandLine([...words, '--seed', String(SEED)], () => SEED)
+  assert.ok(line !== 'help')
+  const report = await run({ settings: line.settings, say: (text) => t.diagnostic(text), signal: t.signal })
+  assert.ok(report.ok, reportText(report))
+  assert.equal(report.rows.length, 1)
+  assert.ok(report.acknowledged > 100, `${report.acknowledged} acknowledged`)
+})
+
 test('three faults lose, double and reorder nothing, and never make two writers', { timeout: 300_000 }, async (t) => {
   const line = readCommandLine(['--smoke', '--seed', String(SEED)], () => SEED)
   assert.ok(line !== 'help')
