@@ -1,20 +1,15 @@
 /** From a description of the right shape to the platform: defaults, absolute paths, numbers, secrets. */
 import { resolve } from 'node:path'
 import { PROFILES, type Replication } from '../core/settings.ts'
+import type { BuildContext } from './build-context.ts'
 import { timingOfGroup } from './build-group.ts'
+import { buildServices } from './build-moves.ts'
 import type { Path } from './mistake.ts'
 import type { Address, AgentSpec, GroupSpec, Platform, RouterSpec, StoreSpec, TlsFiles } from './platform.ts'
 import { parseAddress, parseBytes, parseDurationMs } from './quantities.ts'
 import type { Description, SecretSource } from './schema.ts'
 import { Secret } from './secret.ts'
-import { keyFileMistake, type SecretReader } from './secrets.ts'
-
-export interface BuildContext {
-  readonly file: string
-  readonly folder: string
-  readonly secrets: SecretReader
-  readonly need: 'all' | 'agents' | 'none'
-}
+import { keyFileMistake } from './secrets.ts'
 
 const HOLD_MS = 10_000
 const PRIORITY = 100
@@ -38,6 +33,7 @@ export function buildPlatform(description: Description, context: BuildContext): 
     agents,
     groups: description.groups.map((group, index) => groupOf(group, index, siteOf, context)),
     routers: (description.routers ?? []).map(routerOf),
+    services: buildServices(description, context),
   }
 }
 

@@ -9,7 +9,10 @@ import { checkAddresses } from './checks/addresses.ts'
 import { checkEngine } from './checks/engine.ts'
 import { checkFolders } from './checks/folders.ts'
 import { checkGroupSecrets } from './checks/group-secrets.ts'
+import { checkHooks } from './checks/hooks.ts'
+import { checkMoves } from './checks/moves.ts'
 import { checkNames } from './checks/names.ts'
+import { checkObjectives } from './checks/objectives.ts'
 import { checkParameters } from './checks/parameters.ts'
 import { checkPlacement } from './checks/placement.ts'
 import { checkReplication } from './checks/replication.ts'
@@ -43,6 +46,9 @@ const CHECKS: readonly Check[] = [
   checkEngine,
   checkGroupSecrets,
   checkWatchdogs,
+  checkMoves,
+  checkObjectives,
+  checkHooks,
 ]
 
 export function loadPlatform(path: string, options: LoadOptions): Loaded {

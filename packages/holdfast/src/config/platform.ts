@@ -117,6 +117,40 @@ export interface RouterSpec {
   readonly metrics: Address | null
 }
 
+/** A command or an HTTP call; exactly one of them. */
+export type HookAction =
+  | { readonly kind: 'run'; readonly words: readonly string[] }
+  | {
+      readonly kind: 'http'
+      readonly url: string
+      readonly method: string
+      /** Null: the move as JSON. */
+      readonly body: string | null
+      readonly token: Secret | null
+    }
+
+export interface HookSpec {
+  readonly name: string
+  readonly when: 'before' | 'after'
+  /** Null: it belongs to the whole move. */
+  readonly group: string | null
+  readonly action: HookAction
+  readonly undo: HookAction | null
+  readonly deadlineMs: number
+  readonly onFailure: 'undo' | 'stop' | 'go-on'
+}
+
+export interface ServiceSpec {
+  readonly name: string
+  /** In the order of the description; `after` are names of others in this list. */
+  readonly groups: readonly { readonly group: string; readonly after: readonly string[] }[]
+  readonly objectives: { readonly rtoMs: number; readonly rpoMs: number } | null
+  readonly home: string
+  readonly comeHome: 'never' | 'when-healthy' | 'ask'
+  readonly siteLoss: 'automatic' | 'ask'
+  readonly hooks: readonly HookSpec[]
+}
+
 export interface Platform {
   readonly version: 1
   readonly name: string
@@ -128,6 +162,7 @@ export interface Platform {
   readonly agents: readonly AgentSpec[]
   readonly groups: readonly GroupSpec[]
   readonly routers: readonly RouterSpec[]
+  readonly services: readonly ServiceSpec[]
 }
 
 export function agentByName(platform: Platform, name: string): AgentSpec | null {
@@ -140,6 +175,10 @@ export function groupByName(platform: Platform, name: string): GroupSpec | null 
 
 export function routerByName(platform: Platform, name: string): RouterSpec | null {
   return platform.routers.find((router) => router.name === name) ?? null
+}
+
+export function serviceByName(platform: Platform, name: string): ServiceSpec | null {
+  return platform.services.find((one) => one.name === name) ?? null
 }
 
 /** The members an agent stands beside, each with its group, in the order of the description. */

@@ -326,6 +326,87 @@ const router = block(
   'Leads applications to the primary.',
 )
 
+const WORDS_MAX = 32
+
+const hookAction = {
+  run: z
+    .array(text('a word of the command'), {
+      error: 'the command as a list of words, e.g. ["/usr/local/bin/dns", "north"]',
+    })
+    .min(1, { error: 'the command as a list of words, e.g. ["/usr/local/bin/dns", "north"]' })
+    .max(WORDS_MAX, { error: `at most ${WORDS_MAX} words` })
+    .describe('A command and its words; no shell reads them. It runs in the folder of this file.')
+    .optional(),
+  http: block(
+    {
+      url: matching(/^https?:\/\/[^\s/?#@]+(\/[^\s]*)?$/, 'a URL, e.g. https://dns.example/records/shop').describe(
+        'Whom to ask.',
+      ),
+      method: choice(['POST', 'PUT', 'PATCH', 'DELETE', 'GET'], 'Default: POST.').optional(),
+      body: text('the text to send').describe('What to send, as JSON text. Default: the move as JSON.').optional(),
+      token: secret('Sent as `Authorization: Bearer`.').optional(),
+    },
+    'An HTTP call; an answer from 200 to 299 is success.',
+  ).optional(),
+}
+
+const hook = block(
+  {
+    name: name('hook'),
+    when: choice(['before', 'after'], 'Before or after that group moves, or the whole move.'),
+    group: reference('the group it belongs to').describe('Absent: it belongs to the whole move.').optional(),
+    ...hookAction,
+    undo: block(hookAction, 'What takes it back when the move is undone. Default: nothing to take back.').optional(),
+    deadline: duration('After this it is killed, and has failed.'),
+    onFailure: choice(
+      ['undo', 'stop', 'go-on'],
+      'undo takes the move back; stop waits for a person; go-on does not mind. Default: undo.',
+    ).optional(),
+  },
+  'Something Holdfast does not own: DNS, feature flags, application tiers.',
+)
+
+/** One plan is one record of the store, and each group and hook is some lines of it. */
+const MOVED_MAX = 32
+
+const business = block(
+  {
+    name: name('service'),
+    groups: list(
+      block(
+        {
+          group: reference('a group'),
+          after: list(reference('another group of this service'), 'names of groups')
+            .describe('Groups of this service that must be up before it.')
+            .optional(),
+        },
+        'A group of the service, and what must be up before it.',
+      ),
+      'groups',
+    ).max(MOVED_MAX, { error: `at most ${MOVED_MAX} groups` }),
+    objectives: block(
+      {
+        rto: duration('The service is back within this after a site is lost.'),
+        rpo: duration('At most this much of what was acknowledged may be lost; 0s: nothing.'),
+      },
+      'What is promised.',
+    ).optional(),
+    home: reference('the site it should be at'),
+    comeHome: choice(
+      ['never', 'when-healthy', 'ask'],
+      'After it had to leave home: stay, go back as soon as home is whole again, or wait for a person. Default: ask.',
+    ).optional(),
+    siteLoss: choice(
+      ['automatic', 'ask'],
+      'When its site is lost: all groups follow to one other site, or a person decides. Default: ask.',
+    ).optional(),
+    hooks: list(hook, 'hooks')
+      .max(MOVED_MAX, { error: `at most ${MOVED_MAX} hooks` })
+      .optional(),
+  },
+  'What a business depends on: groups that move together, in order.',
+)
+
 export const descriptionSchema = block(
   {
     version: z.literal(1, { error: '1, the only version there is' }).describe('Version of this format.'),
@@ -336,6 +417,7 @@ export const descriptionSchema = block(
     agents: list(agent, 'agents').describe('One per host with members.'),
     groups: list(group, 'groups').describe('Data sets.'),
     routers: list(router, 'routers').describe('Doors for applications.').optional(),
+    services: list(business, 'services').describe('What moves between sites as one.').optional(),
   },
   'Description of one Holdfast platform.',
 )

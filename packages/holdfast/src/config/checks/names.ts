@@ -18,40 +18,48 @@ export function checkNames(root: Draft, findings: Findings): void {
     findings,
   )
   unique(root.list('routers'), 'router', findings)
+  unique(root.list('services'), 'service', findings)
 
   const sites = namesOf(root.list('sites'))
   const agents = namesOf(root.list('agents'))
-  refer([root.get('store'), ...root.list('agents'), ...root.list('routers')], 'site', sites, findings)
-  for (const group of groups) refer(group.list('members'), 'agent', agents, findings)
-  for (const router of root.list('routers')) refer(router.list('doors'), 'group', namesOf(groups), findings)
+  refer([root.get('store'), ...root.list('agents'), ...root.list('routers')], { key: 'site' }, sites, findings)
+  for (const group of groups) refer(group.list('members'), { key: 'agent' }, agents, findings)
+  for (const router of root.list('routers')) refer(router.list('doors'), { key: 'group' }, namesOf(groups), findings)
 }
 
-function namesOf(drafts: readonly Draft[]): readonly string[] {
+export function namesOf(drafts: readonly Draft[]): readonly string[] {
   return drafts.flatMap((draft) => draft.text('name') ?? [])
 }
 
-function unique(drafts: readonly Draft[], kind: string, findings: Findings): void {
+/** `key` is where the name stands. */
+export function unique(drafts: readonly Draft[], kind: string, findings: Findings, key = 'name'): void {
   const seen = new Set<string>()
   for (const draft of drafts) {
-    const name = draft.text('name')
+    const name = draft.text(key)
     if (name === null) continue
     if (seen.has(name)) {
-      findings.mistakes.push(draft.wrong('name', `there is already ${kind} \`${shown(name)}\``, 'a name of its own'))
+      findings.mistakes.push(draft.wrong(key, `there is already ${kind} \`${shown(name)}\``, 'a name of its own'))
     }
     // `state.members['constructor']` would be found where no member is.
     if (name in Object.prototype || name === GATE)
-      findings.mistakes.push(draft.wrong('name', `\`${shown(name)}\` is a reserved word`, 'another name'))
+      findings.mistakes.push(draft.wrong(key, `\`${shown(name)}\` is a reserved word`, 'another name'))
     seen.add(name)
   }
 }
 
-function refer(drafts: readonly Draft[], kind: string, known: readonly string[], findings: Findings): void {
+/** `kind` is what the name stands for, and `key` where it stands; often the same word. */
+export function refer(
+  drafts: readonly Draft[],
+  { key, kind = key }: { readonly key: string; readonly kind?: string },
+  known: readonly string[],
+  findings: Findings,
+): void {
   for (const draft of drafts) {
-    const name = draft.text(kind)
+    const name = draft.text(key)
     if (name === null || known.length === 0 || known.includes(name)) continue
     const meant = nearest(name, known)
     const listed = known.slice(0, 12).map(shown).join(', ')
     const right = meant !== null ? `\`${meant}\`?` : `one of ${listed}`
-    findings.mistakes.push(draft.wrong(kind, `there is no ${kind} \`${shown(name)}\``, right))
+    findings.mistakes.push(draft.wrong(key, `there is no ${kind} \`${shown(name)}\``, right))
   }
 }
