@@ -63,11 +63,18 @@ export const ROOMS: readonly Room[] = [
   { name: 'config', prefixes: [`${PRODUCT}/config/`], mayImport: ['core', 'errors', 'io'], packages: 'any' },
   // Reports that somebody checks years later: what is signed, how it reads, how it is verified.
   { name: 'evidence', prefixes: [`${PRODUCT}/evidence/`], mayImport: ['core', 'errors', 'io'], packages: 'any' },
+  // Runs plans; knows agents by their HTTP API alone, so that a person's command can run one from anywhere.
+  {
+    name: 'plans',
+    prefixes: [`${PRODUCT}/plans/`],
+    mayImport: ['core', 'errors', 'io', 'config', 'client', 'store-contract'],
+    packages: 'any',
+  },
   {
     name: 'agent',
     prefixes: [`${PRODUCT}/agent/`],
     mayImport: [
-      ...['core', 'errors', 'io', 'config', 'client', 'guard', 'guard-protocol'],
+      ...['core', 'errors', 'io', 'config', 'client', 'guard', 'guard-protocol', 'plans'],
       ...['engines', 'engine-contract', 'store', 'store-contract'],
     ],
     packages: 'any',
@@ -82,7 +89,7 @@ export const ROOMS: readonly Room[] = [
     name: 'server',
     prefixes: [`${PRODUCT}/server/`],
     mayImport: [
-      ...['core', 'errors', 'io', 'config', 'client', 'evidence'],
+      ...['core', 'errors', 'io', 'config', 'client', 'evidence', 'plans'],
       ...['engines', 'engine-contract', 'store', 'store-contract'],
     ],
     packages: 'any',

@@ -10,10 +10,14 @@
  *   GET  /v1/groups/:group/intents/:id   -> IntentState
  *   POST /v1/groups/:group/pause         { by, because, validMs }          -> { ok: true }
  *   POST /v1/groups/:group/resume        { by }                            -> { ok: true }
+ *   GET  /v1/plans/:scope                -> StoredPlan; /timings beside it
+ *   POST /v1/plans/:scope                { value, ifRevision }             -> PlanWritten
  *   GET  /v1/peer/reports                -> { nowMs, boot, reports } (agents only)
  *   POST /v1/peer/reports                { from, nowMs, reports, echo }    -> the same; brings the asker's own
  *   POST /v1/peer/freeze                 { group, member, from, epoch }    -> { report } (agents only)
  *   POST /v1/peer/failsafe               { group, member, from, epoch }    -> { accept, because } (agents only)
+ * switchover, failover, pause and resume take `ifEpoch` and `ifPausedBy`: the agent refuses (HF_GROUP_CHANGED) when the
+ * group is no longer like that.
  * Errors: { error: { code: 'HF_...', message, retryable, doc } } with the status of the error table.
  */
 export interface MemberStatus {
@@ -105,4 +109,22 @@ export interface IntentState {
   readonly because: string
   readonly holder: string | null
   readonly epoch: number
+}
+
+/** A record of the store as text, with the revision for the next compare-and-set; null: there is none. */
+export interface StoredPlan {
+  readonly value: string | null
+  readonly revision: number
+}
+
+/** `written` false: somebody else wrote meanwhile, and this is what is there. */
+export interface PlanWritten extends StoredPlan {
+  readonly written: boolean
+}
+
+/** Compared by the agent in the same write that takes the request. */
+export interface GroupCondition {
+  readonly ifEpoch?: number
+  /** Null: nobody. */
+  readonly ifPausedBy?: string | null
 }

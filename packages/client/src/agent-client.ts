@@ -3,7 +3,15 @@
  * that may have reached an agent is never sent a second time: the answer is then `uncertain`.
  * No dependencies: it uses `fetch`; pass another one for an authority of your own (TLS) or a proxy.
  */
-import type { AgentStatus, GroupExplanation, IntentAccepted, IntentState } from './agent-api.ts'
+import type {
+  AgentStatus,
+  GroupCondition,
+  GroupExplanation,
+  IntentAccepted,
+  IntentState,
+  PlanWritten,
+  StoredPlan,
+} from './agent-api.ts'
 import { attempt, type Call, type Fetch, type Refusal, type Result, type Tried } from './attempt.ts'
 
 export interface AgentClientOptions {
@@ -20,16 +28,28 @@ export interface AgentClient {
   /** The view of each agent, in the order of `urls`; none is left out. */
   statusOfEach(): Promise<readonly { readonly url: string; readonly result: Result<AgentStatus> }[]>
   explain(group: string): Promise<Result<GroupExplanation>>
-  switchover(group: string, body: { to?: string; by: string; dryRun?: boolean }): Promise<Result<IntentAccepted>>
-  failover(group: string, body: { to?: string; by: string; allowDataLoss: boolean }): Promise<Result<IntentAccepted>>
+  switchover(
+    group: string,
+    body: { to?: string; by: string; dryRun?: boolean } & GroupCondition,
+  ): Promise<Result<IntentAccepted>>
+  failover(
+    group: string,
+    body: { to?: string; by: string; allowDataLoss: boolean } & GroupCondition,
+  ): Promise<Result<IntentAccepted>>
   intent(group: string, id: string): Promise<Result<IntentState>>
-  pause(group: string, body: { by: string; because: string; validMs: number }): Promise<Result<{ ok: true }>>
-  resume(group: string, body: { by: string }): Promise<Result<{ ok: true }>>
+  pause(
+    group: string,
+    body: { by: string; because: string; validMs: number } & GroupCondition,
+  ): Promise<Result<{ ok: true }>>
+  resume(group: string, body: { by: string } & GroupCondition): Promise<Result<{ ok: true }>>
+  /** `part`: the plan itself, or the measured times of past ones. */
+  plan(scope: string, part?: 'timings'): Promise<Result<StoredPlan>>
+  writePlan(scope: string, body: { value: string; ifRevision: number }, part?: 'timings'): Promise<Result<PlanWritten>>
 }
 
 const TIMEOUT_MS = 2_000
 /** Answers that another agent may not give: it has no member of the group, or is overloaded. */
-const ASK_ANOTHER = new Set(['HF_GROUP_UNKNOWN', 'HF_BUSY', 'HF_PATH_UNKNOWN'])
+const ASK_ANOTHER = new Set(['HF_GROUP_UNKNOWN', 'HF_BUSY', 'HF_PATH_UNKNOWN', 'HF_SERVICE_UNKNOWN'])
 
 export function createAgentClient(options: AgentClientOptions): AgentClient {
   const at = (group: string, rest: string) => `/v1/groups/${encodeURIComponent(group)}/${rest}`
@@ -50,7 +70,13 @@ export function createAgentClient(options: AgentClientOptions): AgentClient {
     intent: (group, id) => get(at(group, `intents/${encodeURIComponent(id)}`)),
     pause: (group, body) => post(at(group, 'pause'), body),
     resume: (group, body) => post(at(group, 'resume'), body),
+    plan: (scope, part) => get(planAt(scope, part)),
+    writePlan: (scope, body, part) => post(planAt(scope, part), body),
   }
+}
+
+function planAt(scope: string, part: 'timings' | undefined): string {
+  return `/v1/plans/${encodeURIComponent(scope)}${part === undefined ? '' : `/${part}`}`
 }
 
 async function ask<T>(options: AgentClientOptions, call: Call): Promise<Result<T>> {

@@ -5,6 +5,7 @@
 import type { GroupRecord, Intent, Pause } from '../core/model.ts'
 import { HoldfastError } from '../errors.ts'
 import { freshId } from '../io/random.ts'
+import { conditionOf, holds } from './conditions.ts'
 import type { Answer, Request, Route } from './door.ts'
 import { explain, type Known, verdicts } from './explanation.ts'
 import type { StorePort } from './store-port.ts'
@@ -64,7 +65,9 @@ async function ask(options: OperatorOptions, request: Request, kind: Intent['kin
     validMs: INTENT_VALID_MS,
   }
   const dryRun = flag(fields, 'dryRun')
+  const condition = conditionOf(fields)
   await change(options, facts.settings.group, dryRun, (record) => {
+    holds(facts, record, condition)
     check(facts, record, intent)
     return { ...record, intent }
   })
@@ -158,16 +161,23 @@ async function pause(options: OperatorOptions, request: Request): Promise<Answer
     throw new HoldfastError('HF_BODY_INVALID', 'a pause needs an end (R28)', next)
   }
   const wanted: Pause = { id: freshId(), by: text(fields, 'by'), because: text(fields, 'because'), validMs }
-  await change(options, facts.settings.group, false, (record) => ({ ...record, pause: wanted }))
+  const condition = conditionOf(fields)
+  await change(options, facts.settings.group, false, (record) => {
+    holds(facts, record, condition)
+    return { ...record, pause: wanted }
+  })
   return ok({ ok: true })
 }
 
 async function resume(options: OperatorOptions, request: Request): Promise<Answer> {
   const facts = known(options, request)
-  text(fieldsOf(request.body), 'by')
-  await change(options, facts.settings.group, false, (record) =>
-    record.pause === null ? null : { ...record, pause: null },
-  )
+  const fields = fieldsOf(request.body)
+  text(fields, 'by')
+  const condition = conditionOf(fields)
+  await change(options, facts.settings.group, false, (record) => {
+    holds(facts, record, condition)
+    return record.pause === null ? null : { ...record, pause: null }
+  })
   return ok({ ok: true })
 }
 

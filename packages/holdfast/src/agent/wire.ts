@@ -28,9 +28,11 @@ import { adaptersOf, doorTls, endpointOf, peersOf, storeOf } from './parts.ts'
 import { PeerFeed } from './peer-feed.ts'
 import type { PeerLink } from './peer-link.ts'
 import { Performer } from './perform.ts'
+import { planRoutes } from './plan-routes.ts'
 import { Questions } from './questions.ts'
 import { ReasonLog } from './reasons.ts'
 import { stateRoutes } from './routes.ts'
+import { watchSites } from './site-watch.ts'
 import { type Moment, peerReports } from './snapshot.ts'
 import { StoreFeed } from './store-feed.ts'
 import { StorePort } from './store-port.ts'
@@ -116,6 +118,7 @@ class Body {
   readonly #storeFeed: StoreFeed
   readonly #peerFeed: PeerFeed
   readonly #performer: Performer
+  #siteWatch: { close(): Promise<void> } | null = null
   #pacedMs: number | null = null
   #pacedBeats = ''
   readonly loop: Loop
@@ -226,6 +229,7 @@ class Body {
         onTold: (telling) => this.#peerFeed.told(telling),
       }),
       ...operatorRoutes({ store: this.#port, known, onRecord: (record) => this.#noteSystemId(record) }),
+      ...planRoutes({ store: this.#store, platform, requestMs: settings.requestMs }),
     ]
   }
 
@@ -235,6 +239,9 @@ class Body {
     this.#storeFeed.start()
     for (const feed of this.#engineFeeds.values()) feed.start()
     this.#peerFeed.start()
+    const { platform, clock, log } = this.#options
+    const settings = this.#settings
+    this.#siteWatch = watchSites({ platform, clock, log, settings, store: this.#store, moment: () => this.#moment() })
   }
 
   /** Gives away what is held, then stops deciding, then stops the engines that must not stay. */
@@ -247,6 +254,7 @@ class Body {
       nowMs: () => this.#options.clock.nowMs(),
       log: this.#options.log,
     }
+    await this.#siteWatch?.close()
     await handOver(farewell)
     this.loop.stop()
     this.#storeFeed.close()

@@ -10,6 +10,7 @@ import { registerMoves } from './move-command.ts'
 import { registerPause } from './pause-command.ts'
 import { registerProcesses } from './run-command.ts'
 import { commonOf, fail, type Shell } from './shell.ts'
+import { registerSiteMoves } from './site-move-command.ts'
 import { registerStatus } from './status-command.ts'
 import { processTerminal, type Streams, shielded } from './terminal.ts'
 import { registerUp } from './up-command.ts'
@@ -24,6 +25,7 @@ Examples:
   holdfast up holdfast.yaml           run everything it describes, here
   holdfast status --watch             see whether it is safe now
   holdfast switchover orders          move a primary, without loss
+  holdfast move shop --to south       move a service to another site, in order
 
 holdfast <command> --help tells more. Reference: docs/reference/cli.md`
 
@@ -78,6 +80,7 @@ function programFor(shell: Shell): Command {
   registerStatus(program, shell)
   registerExplain(program, shell)
   registerMoves(program, shell)
+  registerSiteMoves(program, shell)
   registerPause(program, shell)
   registerValidate(program, shell)
   registerEvidence(program, shell)

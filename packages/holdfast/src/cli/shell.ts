@@ -1,14 +1,12 @@
 /** What every command shares: options, output, the description, the way to the agents, and how failures are told. */
 import type { AgentClient, Result } from '@holdfast/client'
-import { createAgentClient } from '@holdfast/client'
 import { type Command, InvalidArgumentError, Option } from 'commander'
-import { Agent as HttpAgent, fetch as undiciFetch } from 'undici'
 import { type LoadOptions, loadPlatform } from '../config/load.ts'
 import { nearest } from '../config/nearest.ts'
-import { pemText } from '../config/pem.ts'
-import { type AgentSpec, agentUrl, type GroupSpec, groupByName, type Platform } from '../config/platform.ts'
+import { type AgentSpec, type GroupSpec, groupByName, type Platform } from '../config/platform.ts'
 import { parseDurationMs } from '../config/quantities.ts'
 import { mistakesText, wrapped } from '../config/report.ts'
+import { clientFor as clientOver } from '../plans/agent-clients.ts'
 import { EXIT, type ExitCode } from './exit-codes.ts'
 import { type Paint, paintFor } from './paint.ts'
 import type { Terminal } from './terminal.ts'
@@ -89,17 +87,9 @@ export function countText(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? '' : 's'}`
 }
 
-/** A client that knows these agents, in this order. They share one token and one authority. */
+/** A client that knows these agents, in this order. */
 export function clientFor(agents: readonly AgentSpec[]): AgentClient {
-  const [first] = agents
-  const ca = first === undefined || first.tls === null ? null : pemText(first.tls.caFile)
-  const dispatcher = ca === null ? null : new HttpAgent({ connect: { ca }, keepAliveTimeout: 1_000 })
-  return createAgentClient({
-    urls: agents.map(agentUrl),
-    token: first?.token.reveal() ?? '',
-    timeoutMs: ATTEMPT_MS,
-    ...(dispatcher === null ? {} : { fetch: (url, init) => undiciFetch(url, { ...init, dispatcher }) }),
-  })
+  return clientOver(agents, ATTEMPT_MS)
 }
 
 export function agentsOfGroup(platform: Platform, group: GroupSpec): readonly AgentSpec[] {

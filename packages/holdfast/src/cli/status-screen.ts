@@ -2,7 +2,7 @@
 import { bytesText, durationText } from '../config/quantities.ts'
 import { wrapped } from '../config/report.ts'
 import type { Paint } from './paint.ts'
-import type { AgentView, GroupView, MemberView, PlatformView } from './status-view.ts'
+import type { AgentView, GroupView, MemberView, PlatformView, ServiceView } from './status-view.ts'
 import { tableLines } from './table.ts'
 
 const COLUMNS = [
@@ -16,7 +16,19 @@ const COLUMNS = [
 ] as const
 
 export function statusLines(view: PlatformView, paint: Paint): readonly string[] {
-  return [...view.groups.flatMap((group) => [...groupLines(group, paint), '']), ...troubleLines(view.agents, paint)]
+  const services = view.services.flatMap((one) => serviceLines(one, paint))
+  return [
+    ...view.groups.flatMap((group) => [...groupLines(group, paint), '']),
+    ...(services.length === 0 ? [] : [...services, '']),
+    ...troubleLines(view.agents, paint),
+  ]
+}
+
+function serviceLines({ service, home, at, groups }: ServiceView, paint: Paint): readonly string[] {
+  const each = groups.map(({ group, site }) => `${group} ${site === null ? 'has no primary' : `at ${site}`}`)
+  if (at === null)
+    return wrapped(`${paint.warn('not at one site')}: ${each.join(', ')}; home is ${home}`, `service ${service}: `)
+  return [`service ${service}: at ${at}${at === home ? ', its home' : `; home is ${home}`}`]
 }
 
 function groupLines(view: GroupView, paint: Paint): readonly string[] {

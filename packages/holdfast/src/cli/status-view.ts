@@ -45,10 +45,20 @@ export interface GroupView {
   readonly verdict: Verdict
 }
 
+export interface ServiceView {
+  readonly service: string
+  readonly home: string
+  /** The site where all its groups are led; null: they are not at one site, or one has no primary. */
+  readonly at: string | null
+  /** Where each group is led; null: nobody may write. */
+  readonly groups: readonly { readonly group: string; readonly site: string | null }[]
+}
+
 export interface PlatformView {
   readonly platform: string
   readonly agents: readonly AgentView[]
   readonly groups: readonly GroupView[]
+  readonly services: readonly ServiceView[]
 }
 
 export function platformView(
@@ -60,7 +70,21 @@ export function platformView(
     const status = result?.ok === true && result.value.agent === agent.name ? result.value : null
     return { agent: agent.name, site: agent.site, status, because: status === null ? silence(result) : '' }
   })
-  return { platform: platform.name, agents, groups: platform.groups.map((group) => groupView(group, agents)) }
+  const groups = platform.groups.map((group) => groupView(group, agents))
+  const services = platform.services.map((one) => placed(one, groups))
+  return { platform: platform.name, agents, groups, services }
+}
+
+function placed(
+  { name, home, groups: entries }: Platform['services'][number],
+  views: readonly GroupView[],
+): ServiceView {
+  const groups = entries.map(({ group }) => {
+    const members = views.find((view) => view.group === group)?.members ?? []
+    return { group, site: members.find((member) => member.writableForMs > 0)?.site ?? null }
+  })
+  const sites = new Set(groups.map(({ site }) => site))
+  return { service: name, home, at: sites.size === 1 ? (groups[0]?.site ?? null) : null, groups }
 }
 
 function silence(result: Result<AgentStatus> | undefined): string {

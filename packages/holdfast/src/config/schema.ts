@@ -367,7 +367,7 @@ const hook = block(
 )
 
 /** One plan is one record of the store, and each group and hook is some lines of it. */
-const MOVED_MAX = 32
+const MOVED_MAX = 16
 
 const business = block(
   {
