@@ -4,7 +4,7 @@
  * `replication.ts`; it asks here only for delays and cuts.
  */
 import { type Stream, streamOf } from './prng.ts'
-import { KIND, type World } from './world.ts'
+import type { World } from './world.ts'
 
 export interface NetworkShape {
   readonly minMs: number
@@ -102,9 +102,7 @@ export class Network {
   }
 
   private deliver(link: Link, to: number, delayMs: number, arrive: () => void): void {
-    this.world.after(delayMs, KIND.datagram, to, () => {
-      if (link.cuts === 0) arrive()
-    })
+    this.world.afterBy(link, delayMs, to, arrive)
   }
 
   /** Phase 2: every link between the given end points works. */

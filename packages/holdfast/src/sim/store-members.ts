@@ -76,8 +76,12 @@ export class StoreMembers {
   }
 
   private leads(member: number): boolean {
-    const others = this.ends.filter((_, other) => other !== member && this.linked(member, other))
-    return this.isUp(member) && others.length + 1 > this.ends.length / 2
+    if (!this.isUp(member)) return false
+    let count = 1
+    for (let other = 0; other < this.ends.length; other += 1) {
+      if (other !== member && this.linked(member, other)) count += 1
+    }
+    return count > this.ends.length / 2
   }
 
   /** `apply` runs when the request is decided, at the earliest one round to a second member after it came. */

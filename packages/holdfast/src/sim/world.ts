@@ -17,10 +17,16 @@ export const KIND = {
   check: 10,
 } as const
 
+/** What an event may have to come through when it is due. */
+export interface Way {
+  /** Nothing comes through while this is above 0. */
+  readonly cuts: number
+}
+
 export interface Due {
-  readonly ms: number
-  readonly kind: number
-  readonly node: number
+  /** Kind and node; part of the fingerprint. */
+  readonly mark: number
+  readonly way: Way | null
   /** Null: called off. */
   run: (() => void) | null
 }
@@ -43,9 +49,14 @@ export class World {
 
   /** `callOff` takes what it returns. */
   at(ms: number, kind: number, node: number, run: () => void): Due {
-    const due: Due = { ms: Math.max(ms, this.nowMs), kind, node, run }
-    this.queue.push(due.ms, due)
+    const due: Due = { mark: kind * 64 + node, way: null, run }
+    this.queue.push(Math.max(ms, this.nowMs), due)
     return due
+  }
+
+  /** Happens in any case, and runs only if the way is open then. */
+  afterBy(way: Way, delayMs: number, node: number, run: () => void): void {
+    this.queue.push(this.nowMs + Math.max(delayMs, 0), { mark: KIND.datagram * 64 + node, way, run })
   }
 
   after(delayMs: number, kind: number, node: number, run: () => void): Due {
@@ -69,12 +80,13 @@ export class World {
   }
 
   private runNext(): void {
+    const ms = this.queue.peekMs()
     const due = this.queue.pop()
     if (due === undefined || due.run === null) return
-    this.nowMs = due.ms
+    this.nowMs = ms
     this.events += 1
-    const stamp = Math.trunc(due.ms * 1_000) | 0
-    this.hash = Math.imul(Math.imul(this.hash ^ stamp, 0x01000193) ^ (due.kind * 64 + due.node), 0x01000193)
-    due.run()
+    const stamp = Math.trunc(ms * 1_000) | 0
+    this.hash = Math.imul(Math.imul(this.hash ^ stamp, 0x01000193) ^ due.mark, 0x01000193)
+    if (due.way === null || due.way.cuts === 0) due.run()
   }
 }

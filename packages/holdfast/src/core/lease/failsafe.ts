@@ -4,6 +4,7 @@
  * A majority would not do: the members that agree need not be the ones the store agrees with.
  */
 import { NEVER_MS } from '../model.ts'
+import type { MemberSettings } from '../settings.ts'
 import { because, drawId, patch, standing, type Turn, wake, writableUntilMs } from './turn.ts'
 
 /** Rounds start when this many beats in a row went unconfirmed. */
@@ -45,7 +46,12 @@ export function askFailsafe(turn: Turn): void {
 }
 
 /** Too many beats in a row went unconfirmed. */
-export function beatsMissing({ session, settings, nowMs }: Turn): boolean {
+export function beatsMissing(at: {
+  readonly session: { readonly confirmedAtMs: number } | null
+  readonly settings: MemberSettings
+  readonly nowMs: number
+}): boolean {
+  const { session, settings, nowMs } = at
   return nowMs - (session?.confirmedAtMs ?? 0) > BEATS_MISSED * settings.timing.beatMs
 }
 
