@@ -85,11 +85,12 @@ function newest(unread: Unread | null, member: MemberName, peer: MemberName): Pe
   return undefined
 }
 
-/** What the others heard. */
+/** What the others heard; the same list when `member` heard nothing. */
 export function unreadBut(unread: Unread | null, member: MemberName): Unread | null {
   if (unread === null) return null
   const before = unreadBut(unread.before, member)
   if (unread.member === member) return before
+  if (before === unread.before) return unread
   return { ...unread, count: (before?.count ?? 0) + 1, before }
 }
 
