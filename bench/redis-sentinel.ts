@@ -4,8 +4,8 @@ import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync } fr
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Line, type Target } from '../packages/holdfast/src/engines/redis/connection.ts'
-import { type Reply, ReplyError } from '../packages/holdfast/src/engines/redis/resp.ts'
 import { programPath } from '../packages/holdfast/src/io/program-path.ts'
+import { type Reply, ReplyError } from '../packages/holdfast/src/io/resp.ts'
 import { freePorts, until } from '../test/platform.ts'
 import type { RedisMode, RedisStage, RedisStageName } from './redis-stage.ts'
 

@@ -1,14 +1,14 @@
 /**
  * Finds, or installs, what engine tests start: etcd, a PostgreSQL with pg_rewind, PostgreSQL 15 to 18, Redis, Valkey,
- * libfaketime. Says what it found, what it did and what stays untested. `--list` only looks; `--output json` for
- * machines; `--rivals` is about what measurements run beside Holdfast, and about nothing else.
+ * libfaketime, HAProxy, Sentinel, Patroni. Says what it found, what it did and what stays untested. `--list` only
+ * looks; `--output json` for machines; `--rivals` is about what measurements run beside Holdfast, and nothing else.
  * Exit code 1 when something is missing and CI is set; without CI those tests are skipped with a reason.
  */
 import { parseArgs } from 'node:util'
 import { inCi } from './ci.ts'
 import { DebianPackages, type Installed, whyNoPackages } from './engines/debian.ts'
 import { installNpmPostgres } from './engines/npm-postgres.ts'
-import { findRivals, installRival } from './engines/rivals.ts'
+import { findPatroni, findRivals, installRival, PATRONI } from './engines/rivals.ts'
 import { installValkey } from './engines/valkey.ts'
 import {
   type EngineRow,
@@ -20,6 +20,7 @@ import {
   postgresName,
   REDIS_SERVER,
   REWIND,
+  SENTINEL,
   VALKEY,
 } from './engines/wanted.ts'
 
@@ -27,7 +28,7 @@ async function main(): Promise<number> {
   const { values } = parseArgs({
     options: { list: { type: 'boolean' }, rivals: { type: 'boolean' }, output: { type: 'string' } },
   })
-  const [look, bring] = values.rivals === true ? [findRivals, installRivals] : [findAll, install]
+  const [look, bring] = values.rivals === true ? [findRivals, installRivals] : [findTested, install]
   const before = await look()
   const missing = before.filter((row) => !row.found).map((row) => row.engine)
   const rows = values.list === true || missing.length === 0 ? before : await bring(missing)
@@ -38,6 +39,10 @@ async function main(): Promise<number> {
     console.error(`engines: ${row.engine} is missing (${row.note}); not tested: ${row.neededFor}`)
   if (inCi()) console.error('engines: CI is set, so a missing engine is a failure')
   return inCi() ? 1 : 0
+}
+
+async function findTested(): Promise<readonly EngineRow[]> {
+  return [...(await findAll()), await findPatroni('supervised groups, and the comparison with patroni')]
 }
 
 /** Installs what is missing, one after the other, and looks again. */
@@ -51,11 +56,13 @@ async function install(missing: readonly string[]): Promise<readonly EngineRow[]
     [FAKETIME]: () => packages.installFaketime(),
     [REDIS_SERVER]: () => packages.install(['redis-server']),
     [VALKEY]: () => installValkey(packages),
+    [SENTINEL]: () => packages.install(['redis-sentinel']),
     [HAPROXY]: () => packages.install(['haproxy']),
+    [PATRONI]: () => installRival(PATRONI, packages),
   }
   for (const [engine, bring] of Object.entries(byPackage).filter(([one]) => missing.includes(one))) {
     console.error(`engines: ${engine} is missing, installing it`)
-    results.set(engine, obstacle === null ? await bring() : { ok: false, because: obstacle })
+    results.set(engine, obstacle === null || engine === PATRONI ? await bring() : { ok: false, because: obstacle })
   }
   const between = await findAll()
   for (const major of MAJORS) {
@@ -64,7 +71,7 @@ async function install(missing: readonly string[]): Promise<readonly EngineRow[]
     console.error(`engines: ${name} is missing, fetching it from npm`)
     results.set(name, await installNpmPostgres(major))
   }
-  return (await findAll()).map((row) => ({ ...row, note: noteOf(row, results.get(row.engine)) }))
+  return (await findTested()).map((row) => ({ ...row, note: noteOf(row, results.get(row.engine)) }))
 }
 
 async function installRivals(missing: readonly string[]): Promise<readonly EngineRow[]> {

@@ -1,7 +1,8 @@
 /**
  * What the side-by-side measurements run beside Holdfast: HAProxy, PgBouncer, Redis with Sentinel, and Patroni.
- * Ordinary tests do without them. Debian's packages bring all but Patroni, whose newest version comes from PyPI into a
- * virtual environment of its own; where that cannot be had, Debian's older one does, and the version says which it was.
+ * Of these, ordinary tests need HAProxy, Sentinel and Patroni. Debian's packages bring all but Patroni, whose newest
+ * version comes from PyPI into a virtual environment of its own; where that cannot be had, Debian's older one does, and
+ * the version says which it was.
  */
 import { existsSync } from 'node:fs'
 import { mkdir, rm, writeFile } from 'node:fs/promises'
@@ -52,13 +53,13 @@ async function findRedis(): Promise<EngineRow> {
 }
 
 /** Our own environment first, then what the system has. */
-async function findPatroni(): Promise<EngineRow> {
+export async function findPatroni(neededFor = `${COMPARED} ${PATRONI}`): Promise<EngineRow> {
   const home = await patroniHome()
   const own = existsSync(join(home, WHOLE)) ? join(home, 'bin', 'patroni') : null
   const path = own ?? programPath('patroni')
   const answer = path === null ? null : await run(path, ['--version'])
   const version = /patroni (\S+)/.exec(answer?.output ?? '')?.[1] ?? null
-  return row(PATRONI, version === null ? null : path, version, `${COMPARED} ${PATRONI}`)
+  return row(PATRONI, version === null ? null : path, version, neededFor)
 }
 
 /** Patroni runs as the engine's account, so it must lie where that account can go. */

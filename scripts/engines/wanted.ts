@@ -21,6 +21,7 @@ export const ETCD = 'etcd'
 export const FAKETIME = 'libfaketime'
 export const REWIND = 'postgresql with pg_rewind'
 export const REDIS_SERVER = 'redis or valkey'
+export const SENTINEL = 'redis-sentinel'
 export const VALKEY = 'valkey'
 export const HAPROXY = 'haproxy'
 export const MAJORS: readonly number[] = Array.from({ length: MAJOR_MAX - MAJOR_MIN + 1 }, (_, i) => MAJOR_MIN + i)
@@ -33,6 +34,7 @@ export async function findAll(): Promise<readonly EngineRow[]> {
     findFaketime(),
     findRedisServer(),
     findValkeyServer(),
+    findSentinel(),
     findHaproxy(),
     ...MAJORS.map((major) => findMajor(major)),
   ])
@@ -78,6 +80,14 @@ async function findRedisServer(): Promise<EngineRow> {
 async function findValkeyServer(): Promise<EngineRow> {
   const found = await findValkey()
   return row(VALKEY, found?.binaries.server ?? null, found?.binaries.version ?? null, 'the Redis adapter on Valkey')
+}
+
+/** The same program as the server, by another name. */
+async function findSentinel(): Promise<EngineRow> {
+  const path = programPath('redis-sentinel')
+  const answer = path === null ? null : await run(path, ['--version'])
+  const version = /v=(\S+)/.exec(answer?.output ?? '')?.[1] ?? null
+  return row(SENTINEL, version === null ? null : path, version, 'groups led by Sentinels')
 }
 
 export async function findHaproxy(): Promise<EngineRow> {

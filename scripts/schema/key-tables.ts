@@ -32,19 +32,23 @@ function walk(node: Node, path: string, sections: string[]): void {
     sections.push(section(branch, title(branch, path)))
     for (const [key, inner] of Object.entries(branch.properties ?? {})) {
       const below = path === '' ? key : `${path}.${key}`
-      if (!TOLD_ABOVE.test(below) || (key === 'tls' && path === 'store' && isEtcd(branch))) walk(inner, below, sections)
+      if (!TOLD_ABOVE.test(below) || (key === 'tls' && isClient(branch))) walk(inner, below, sections)
     }
   }
 }
 
-function isEtcd(branch: Node): boolean {
-  return branch.properties?.kind?.const === 'etcd'
+/** Where the certificate is a client's, and may be left out. */
+function isClient(branch: Node): boolean {
+  return branch.properties?.kind?.const === 'etcd' || branch.properties?.by?.const === 'patroni'
 }
 
 function title(branch: Node, path: string): string {
-  const kind = branch.properties?.kind?.const
   const name = path === '' ? 'The whole file' : `\`${path}\``
-  return kind === undefined ? name : `${name}, \`kind: ${String(kind)}\``
+  for (const key of ['kind', 'by']) {
+    const value = branch.properties?.[key]?.const
+    if (value !== undefined) return `${name}, \`${key}: ${String(value)}\``
+  }
+  return branch.properties?.supervised === undefined ? name : `${name}, led by another program`
 }
 
 function section(block: Node, heading: string): string {

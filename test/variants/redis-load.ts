@@ -4,7 +4,7 @@
  */
 import type { Socket } from 'node:net'
 import { openSocket } from '../../packages/holdfast/src/engines/redis/connection.ts'
-import { encode, type Reply, ReplyError, ReplyReader } from '../../packages/holdfast/src/engines/redis/resp.ts'
+import { encode, type Reply, ReplyError, ReplyReader } from '../../packages/holdfast/src/io/resp.ts'
 import { SECRETS, until } from '../platform.ts'
 
 const WRITERS = 4

@@ -32,6 +32,18 @@ export const ERRORS = {
   HF_INTERNAL: { status: 500, retryable: false, title: 'Holdfast met a state it does not know' },
   HF_LISTEN_FAILED: { status: 500, retryable: true, title: 'The address cannot be listened on' },
   HF_LISTEN_UNSAFE: { status: 400, retryable: false, title: 'Listening beyond this machine needs a token and TLS' },
+  HF_MANAGER_DECIDES: {
+    status: 409,
+    retryable: false,
+    title: 'The group is led by another program, which decides this',
+  },
+  HF_MANAGER_REFUSED: {
+    status: 409,
+    retryable: false,
+    title: 'What leads the group was not asked, or did not want to',
+  },
+  HF_MANAGER_UNCERTAIN: { status: 504, retryable: false, title: 'What leads the group was asked, and may still do it' },
+  HF_MANAGER_UNREACHABLE: { status: 503, retryable: true, title: 'Nobody of what leads the group answers' },
   HF_METHOD_WRONG: { status: 405, retryable: false, title: 'The path exists, the method does not fit' },
   HF_PATH_UNKNOWN: { status: 404, retryable: false, title: 'There is nothing at this path' },
   HF_PLAN_BUSY: { status: 409, retryable: true, title: 'Another plan moves this service' },

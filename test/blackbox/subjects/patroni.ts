@@ -36,7 +36,7 @@ export async function whyNoPatroni(): Promise<string | null> {
   const rows = (await findRivals()).filter((row) => row.engine === PATRONI || row.engine === HAPROXY)
   const missing = rows.filter((row) => !row.found).map((row) => row.engine)
   if (programPath(ETCD) === null) missing.push(ETCD)
-  return missing.length === 0 ? null : `needs ${missing.join(', ')}: npm run engines -- --rivals`
+  return missing.length === 0 ? null : `needs ${missing.join(', ')}: npm run engines`
 }
 
 const START_MS = 120_000
@@ -132,6 +132,11 @@ export class PatroniSubject implements Subject {
     this.bound = options.mode === 'async' ? { lossBytesMax: LAG_BYTES_MAX, lossTimeMaxMs: Infinity } : null
     this.#options = options
     this.#plan = plan
+  }
+
+  /** The REST API of each member. */
+  get apis(): readonly string[] {
+    return this.#plan.members.map(({ rest }) => `http://${textOf(rest)}`)
   }
 
   async start(): Promise<void> {

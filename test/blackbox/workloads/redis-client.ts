@@ -8,7 +8,7 @@
 import { parseTitle } from '../../../packages/holdfast/src/engines/redis/config.ts'
 import { Line } from '../../../packages/holdfast/src/engines/redis/connection.ts'
 import { parseInfo, settingOf } from '../../../packages/holdfast/src/engines/redis/info.ts'
-import { type Reply, ReplyError } from '../../../packages/holdfast/src/engines/redis/resp.ts'
+import { type Reply, ReplyError } from '../../../packages/holdfast/src/io/resp.ts'
 import type { Address } from '../contract.ts'
 
 export type Command = readonly string[]

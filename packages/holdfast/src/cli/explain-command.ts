@@ -1,6 +1,7 @@
 /** `holdfast explain`: each candidate's verdict, the rules that exclude it and their numbers. */
 import type { GroupExplanation, ReasonLine } from '@holdfast/client'
 import type { Command } from 'commander'
+import { supervisedByName } from '../config/platform.ts'
 import { bytesText, durationText } from '../config/quantities.ts'
 import { wrapped } from '../config/report.ts'
 import { EXIT, type ExitCode } from './exit-codes.ts'
@@ -17,6 +18,7 @@ import {
   withFile,
   withOutput,
 } from './shell.ts'
+import { explainSupervised } from './supervised-explain.ts'
 
 const EXAMPLES = `
 The rules (R1 to R33) are explained in docs/concepts.
@@ -39,6 +41,8 @@ export function registerExplain(program: Command, shell: Shell): void {
 async function explain(common: Common, name: string): Promise<ExitCode> {
   const platform = platformFor(common, 'agents')
   if (platform === null) return EXIT.usage
+  const supervised = supervisedByName(platform, name)
+  if (supervised !== null) return explainSupervised(common, supervised)
   const group = groupFor(common, platform, name)
   if (group === null) return EXIT.usage
   const result = await clientFor(agentsOfGroup(platform, group)).explain(name)

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import { HoldfastError } from '../errors.ts'
+import { registerDiscover } from './discover-command.ts'
 import { registerEvidence } from './evidence-command.ts'
 import { EXIT, EXIT_HELP, type ExitCode } from './exit-codes.ts'
 import { registerExplain } from './explain-command.ts'
@@ -84,6 +85,7 @@ function programFor(shell: Shell): Command {
   registerPause(program, shell)
   registerValidate(program, shell)
   registerEvidence(program, shell)
+  registerDiscover(program, shell)
   registerProcesses(program, shell)
   registerExtras(program, shell)
   for (const command of program.commands) command.copyInheritedSettings(program)

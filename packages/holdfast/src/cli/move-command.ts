@@ -1,7 +1,7 @@
 /** `holdfast switchover` and `holdfast failover`: ask for another primary and wait until it is there, or refused. */
 import type { AgentClient, IntentState } from '@holdfast/client'
 import type { Command } from 'commander'
-import type { GroupSpec, Platform } from '../config/platform.ts'
+import { type GroupSpec, type Platform, supervisedByName } from '../config/platform.ts'
 import { durationText } from '../config/quantities.ts'
 import { wrapped } from '../config/report.ts'
 import { systemClock } from '../io/clock.ts'
@@ -22,6 +22,7 @@ import {
   withOutput,
   withTimeout,
 } from './shell.ts'
+import { moveSupervised } from './supervised-move.ts'
 import { pause } from './terminal.ts'
 
 const SWITCHOVER_EXAMPLES = `
@@ -47,6 +48,8 @@ interface Move {
   readonly to: string | null
   readonly dryRun: boolean
   readonly allowDataLoss: boolean
+  /** Matters only where another program is asked. */
+  readonly yes: boolean
 }
 
 interface Scene {
@@ -65,14 +68,16 @@ export function registerMoves(program: Command, shell: Shell): void {
     withTimeout(withOutput(withFile(program.command(name))), '60s')
       .argument('<group>', 'name of the group')
       .option('--to <member>', 'who becomes primary')
+      .option('--yes', 'do ask the program that leads a supervised group')
   base('switchover')
     .summary('move the primary, planned and without loss')
     .description('Moves the primary of a group to another member, without loss.')
     .option('--dry-run', 'only say whether it would be done')
+    .option('--allow-data-loss', 'supervised by sentinel: do not hold the writers')
     .addHelpText('after', SWITCHOVER_EXAMPLES)
     .action(async (group: string, options: Record<string, unknown>) => {
       const common = commonOf(shell, options)
-      const rest = { dryRun: options.dryRun === true, allowDataLoss: false }
+      const rest = { ...flagsOf(options), dryRun: options.dryRun === true }
       shell.finish(await run(common, group, { kind: 'switchover', to: textOrNull(options.to), ...rest }))
     })
   base('failover')
@@ -82,9 +87,13 @@ export function registerMoves(program: Command, shell: Shell): void {
     .addHelpText('after', FAILOVER_EXAMPLES)
     .action(async (group: string, options: Record<string, unknown>) => {
       const common = commonOf(shell, options)
-      const rest = { dryRun: false, allowDataLoss: options.allowDataLoss === true }
+      const rest = { ...flagsOf(options), dryRun: false }
       shell.finish(await run(common, group, { kind: 'failover', to: textOrNull(options.to), ...rest }))
     })
+}
+
+function flagsOf(options: Readonly<Record<string, unknown>>): Pick<Move, 'allowDataLoss' | 'yes'> {
+  return { allowDataLoss: options.allowDataLoss === true, yes: options.yes === true }
 }
 
 function textOrNull(value: unknown): string | null {
@@ -94,8 +103,15 @@ function textOrNull(value: unknown): string | null {
 async function run(common: Common, name: string, move: Move): Promise<ExitCode> {
   const platform = platformFor(common, 'agents')
   if (platform === null) return EXIT.usage
+  const supervised = supervisedByName(platform, name)
+  if (supervised !== null) return moveSupervised(common, supervised, move)
   const group = groupFor(common, platform, name)
   if (group === null) return EXIT.usage
+  if (move.kind === 'switchover' && move.allowDataLoss) {
+    const next = 'without --allow-data-loss; what may lose something is: holdfast failover'
+    fail(common, 'HF_INTENT_REFUSED', `a switchover of ${name} loses nothing, so there is no loss to accept`, next)
+    return EXIT.usage
+  }
   const { to } = move
   if (to !== null && !group.members.some((member) => member.name === to)) {
     const names = group.members.map((member) => member.name).join(', ')

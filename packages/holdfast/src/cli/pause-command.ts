@@ -1,6 +1,7 @@
 /** `holdfast pause` and `resume`: no automatic change of primary for a while, visible and with an end (R28). */
 import { hostname, userInfo } from 'node:os'
 import type { Command } from 'commander'
+import { supervisedByName } from '../config/platform.ts'
 import { durationText } from '../config/quantities.ts'
 import { EXIT, type ExitCode } from './exit-codes.ts'
 import {
@@ -16,6 +17,7 @@ import {
   withFile,
   withOutput,
 } from './shell.ts'
+import { pauseSupervised } from './supervised-move.ts'
 
 const PAUSE_EXAMPLES = `
 While paused, nobody is promoted or demoted by itself: when the primary dies,
@@ -55,6 +57,8 @@ async function pause(
 ): Promise<ExitCode> {
   const platform = platformFor(common, 'agents')
   if (platform === null) return EXIT.usage
+  const supervised = supervisedByName(platform, name)
+  if (supervised !== null) return pauseSupervised(common, supervised, wanted)
   const group = groupFor(common, platform, name)
   if (group === null) return EXIT.usage
   const client = clientFor(agentsOfGroup(platform, group))

@@ -100,7 +100,7 @@ export function agentsOfGroup(platform: Platform, group: GroupSpec): readonly Ag
 export function groupFor(common: Common, platform: Platform, name: string): GroupSpec | null {
   const group = groupByName(platform, name)
   if (group !== null) return group
-  const names = platform.groups.map((item) => item.name)
+  const names = [...platform.groups, ...platform.supervised].map((item) => item.name)
   const meant = nearest(name, names)
   fail(common, 'HF_GROUP_UNKNOWN', `there is no group ${name}`, meant === null ? names.join(', ') : `${meant}?`)
   return null

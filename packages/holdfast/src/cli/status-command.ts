@@ -14,6 +14,8 @@ import {
 } from './shell.ts'
 import { statusLines } from './status-screen.ts'
 import { type PlatformView, platformView } from './status-view.ts'
+import { LOOK_MS, openSupervised } from './supervised.ts'
+import { supervisedGroupView } from './supervised-view.ts'
 import { pause } from './terminal.ts'
 
 const EXAMPLES = `
@@ -44,7 +46,16 @@ async function look(common: Common): Promise<(() => Promise<PlatformView>) | nul
   const platform = platformFor(common, 'agents')
   if (platform === null) return null
   const client = clientFor(platform.agents)
-  return async () => platformView(platform, await client.statusOfEach())
+  const managers = await Promise.all(
+    platform.supervised.map(async (spec) => ({ spec, supervisor: await openSupervised(spec) })),
+  )
+  return async () => {
+    const [answers, ...supervised] = await Promise.all([
+      platform.agents.length === 0 ? [] : client.statusOfEach(),
+      ...managers.map(async ({ spec, supervisor }) => supervisedGroupView(spec, await supervisor.look(LOOK_MS))),
+    ])
+    return platformView(platform, answers, supervised)
+  }
 }
 
 async function once(common: Common): Promise<ExitCode> {
@@ -52,7 +63,8 @@ async function once(common: Common): Promise<ExitCode> {
   if (ask === null) return EXIT.usage
   const view = await ask()
   common.terminal.out(drawn(view, common))
-  return view.agents.some((agent) => agent.status !== null) ? EXIT.ok : EXIT.unreachable
+  const heard = view.groups.some(({ supervised }) => supervised !== null && supervised.heard > 0)
+  return heard || view.agents.some((agent) => agent.status !== null) ? EXIT.ok : EXIT.unreachable
 }
 
 function drawn(view: PlatformView, common: Common): string {

@@ -3,6 +3,7 @@ import { bytesText, durationText } from '../config/quantities.ts'
 import { wrapped } from '../config/report.ts'
 import type { Paint } from './paint.ts'
 import type { AgentView, GroupView, MemberView, PlatformView, ServiceView } from './status-view.ts'
+import { supervisedLines } from './supervised-screen.ts'
 import { tableLines } from './table.ts'
 
 const COLUMNS = [
@@ -32,6 +33,7 @@ function serviceLines({ service, home, at, groups }: ServiceView, paint: Paint):
 }
 
 function groupLines(view: GroupView, paint: Paint): readonly string[] {
+  if (view.supervised !== null) return supervisedLines(view, view.supervised, paint)
   const { record, verdict } = view
   const facts =
     record === null

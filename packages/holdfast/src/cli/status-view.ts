@@ -5,6 +5,7 @@
 import type { AgentStatus, GroupStatus, MemberStatus, Result } from '@holdfast/client'
 import type { GroupMember, GroupSpec, Platform } from '../config/platform.ts'
 import { bytesText, durationText } from '../config/quantities.ts'
+import type { SupervisedView } from './supervised-facts.ts'
 
 export interface AgentView {
   readonly agent: string
@@ -28,6 +29,8 @@ export interface MemberView {
   readonly answering: boolean
   /** What its engine last refused, and the next step, while it is not well; empty otherwise. */
   readonly because: string
+  /** Part of the data it holds, where the data of a group is divided. */
+  readonly shard?: string
 }
 
 export interface Verdict {
@@ -41,6 +44,8 @@ export interface GroupView {
   readonly observed: boolean
   /** Null when no agent of the group answered with a record. */
   readonly record: GroupStatus | null
+  /** Another program leads it; then there are no agents and no record. */
+  readonly supervised: SupervisedView | null
   readonly members: readonly MemberView[]
   readonly verdict: Verdict
 }
@@ -64,13 +69,14 @@ export interface PlatformView {
 export function platformView(
   platform: Platform,
   answers: readonly { readonly url: string; readonly result: Result<AgentStatus> }[],
+  supervised: readonly GroupView[] = [],
 ): PlatformView {
   const agents = platform.agents.map((agent, index): AgentView => {
     const result = answers[index]?.result
     const status = result?.ok === true && result.value.agent === agent.name ? result.value : null
     return { agent: agent.name, site: agent.site, status, because: status === null ? silence(result) : '' }
   })
-  const groups = platform.groups.map((group) => groupView(group, agents))
+  const groups = [...platform.groups.map((group) => groupView(group, agents)), ...supervised]
   const services = platform.services.map((one) => placed(one, groups))
   return { platform: platform.name, agents, groups, services }
 }
@@ -99,7 +105,14 @@ function groupView(group: GroupSpec, agents: readonly AgentView[]): GroupView {
   const record = newestRecord(group.name, near)
   const members = group.members.map((member) => memberView(group, member, agents))
   const observed = group.failover === 'observe'
-  return { group: group.name, observed, record, members, verdict: verdictOf(group, record, members, near) }
+  return {
+    group: group.name,
+    observed,
+    record,
+    supervised: null,
+    members,
+    verdict: verdictOf(group, record, members, near),
+  }
 }
 
 /** The highest epoch; of equals the one whose agent heard from the store last. */

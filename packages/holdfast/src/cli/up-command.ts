@@ -19,7 +19,7 @@ import { mistakesText } from '../config/report.ts'
 import { systemClock } from '../io/clock.ts'
 import { Child, within } from './children.ts'
 import { EXIT, type ExitCode } from './exit-codes.ts'
-import { type Common, clientFor, commonOf, platformFor, type Shell } from './shell.ts'
+import { type Common, clientFor, commonOf, fail, platformFor, type Shell } from './shell.ts'
 import { type PlatformView, platformView } from './status-view.ts'
 import { interruption, pause } from './terminal.ts'
 
@@ -65,6 +65,11 @@ export function registerUp(program: Command, shell: Shell): void {
 async function up(common: Common): Promise<ExitCode> {
   const platform = platformFor(common, 'all')
   if (platform === null) return EXIT.usage
+  if (platform.groups.length === 0) {
+    const what = 'every group of this description is led by another program: there is nothing to run here'
+    fail(common, 'HF_MANAGER_DECIDES', what, 'holdfast status')
+    return EXIT.usage
+  }
   const { warnings } = loadPlatform(common.file, { env: common.terminal.env })
   if (warnings.length > 0) common.terminal.err(`${mistakesText(common.file, warnings)}\n\n`)
   const site = siteOf(common, platform)

@@ -67,5 +67,13 @@ function summary(platform: Platform): readonly string[] {
     String(group.members.length),
     [...new Set(group.members.map((member) => member.site))].join(' '),
   ])
-  return tableLines(columns, rows)
+  const supervised = platform.supervised.map((group) => [
+    group.name,
+    '-',
+    `by ${group.by}`,
+    '-',
+    '-',
+    [...new Set(Object.values(group.sites))].join(' '),
+  ])
+  return tableLines(columns, [...rows, ...supervised])
 }

@@ -4,6 +4,7 @@ import { PROFILES, type Replication } from '../core/settings.ts'
 import type { BuildContext } from './build-context.ts'
 import { timingOfGroup } from './build-group.ts'
 import { buildServices } from './build-moves.ts'
+import { isSupervised, supervisedOf } from './build-supervised.ts'
 import type { Path } from './mistake.ts'
 import type { Address, AgentSpec, GroupSpec, Platform, RouterSpec, StoreSpec, TlsFiles } from './platform.ts'
 import { parseAddress, parseBytes, parseDurationMs } from './quantities.ts'
@@ -17,11 +18,11 @@ const ANTI_FLAP = { free: 3, windowMs: 600_000 }
 
 type Described<K extends keyof Description> = NonNullable<Description[K]>
 type DescribedAgent = Described<'agents'>[number]
-type DescribedGroup = Described<'groups'>[number]
+type DescribedGroup = Extract<Described<'groups'>[number], { readonly members: unknown }>
 type DescribedTls = NonNullable<DescribedAgent['tls']>
 
 export function buildPlatform(description: Description, context: BuildContext): Platform {
-  const agents = description.agents.map((agent, index) => agentOf(agent, index, description, context))
+  const agents = (description.agents ?? []).map((agent, index) => agentOf(agent, index, description, context))
   const siteOf = new Map(agents.map((agent) => [agent.name, agent.site]))
   return {
     version: 1,
@@ -31,7 +32,12 @@ export function buildPlatform(description: Description, context: BuildContext): 
     sites: description.sites.map((site) => ({ name: site.name, witness: site.witness ?? false })),
     store: storeOf(description, context),
     agents,
-    groups: description.groups.map((group, index) => groupOf(group, index, siteOf, context)),
+    groups: description.groups.flatMap((group, index) =>
+      isSupervised(group) ? [] : [groupOf(group, index, siteOf, context)],
+    ),
+    supervised: description.groups.flatMap((group, index) =>
+      isSupervised(group) ? [supervisedOf(group, index, context)] : [],
+    ),
     routers: (description.routers ?? []).map(routerOf),
     services: buildServices(description, context),
   }
@@ -40,6 +46,7 @@ export function buildPlatform(description: Description, context: BuildContext): 
 function storeOf(description: Description, context: BuildContext): StoreSpec {
   const { store } = description
   const needed = context.need === 'all'
+  if (store === undefined) return { kind: 'none' }
   if (store.kind === 'embedded') {
     return {
       kind: 'embedded',
@@ -80,8 +87,11 @@ function agentOf(agent: DescribedAgent, index: number, description: Description,
     site: agent.site,
     listen: addressOf(agent.listen),
     dir: resolve(context.folder, agent.dir ?? `holdfast-data/agents/${agent.name}`),
-    token: context.secrets.read(agentDefaults.token, ['agentDefaults', 'token'], 'token', context.need !== 'none'),
-    tls: tlsOf(agent.tls ?? agentDefaults.tls, tlsPath, context),
+    token:
+      agentDefaults === undefined
+        ? new Secret('the key agentDefaults.token, which is not given', null)
+        : context.secrets.read(agentDefaults.token, ['agentDefaults', 'token'], 'token', context.need !== 'none'),
+    tls: tlsOf(agent.tls ?? agentDefaults?.tls, tlsPath, context),
     watchdog:
       agent.watchdog === undefined
         ? null

@@ -58,6 +58,15 @@ export class Draft {
   }
 }
 
+/** The groups that Holdfast leads itself. */
+export function managedGroups(root: Draft): readonly Draft[] {
+  return root.list('groups').filter((group) => !group.get('supervised').present)
+}
+
+export function supervisedGroups(root: Draft): readonly Draft[] {
+  return root.list('groups').filter((group) => group.get('supervised').present)
+}
+
 /** What a check found: mistakes stop the description, warnings do not. */
 export interface Findings {
   readonly mistakes: Finding[]

@@ -10,12 +10,14 @@ import { checkEngine } from './checks/engine.ts'
 import { checkFolders } from './checks/folders.ts'
 import { checkGroupSecrets } from './checks/group-secrets.ts'
 import { checkHooks } from './checks/hooks.ts'
+import { checkManagedParts } from './checks/managed-parts.ts'
 import { checkMoves } from './checks/moves.ts'
 import { checkNames } from './checks/names.ts'
 import { checkObjectives } from './checks/objectives.ts'
 import { checkParameters } from './checks/parameters.ts'
 import { checkPlacement } from './checks/placement.ts'
 import { checkReplication } from './checks/replication.ts'
+import { checkSupervised } from './checks/supervised.ts'
 import { checkWatchdogs } from './checks/watchdogs.ts'
 import { type Check, Draft, type Findings } from './draft.ts'
 import { byPosition, type Finding, type Mistake } from './mistake.ts'
@@ -37,6 +39,7 @@ export type Loaded =
   | { readonly ok: false; readonly mistakes: readonly Mistake[]; readonly warnings: readonly Mistake[] }
 
 const CHECKS: readonly Check[] = [
+  checkManagedParts,
   checkNames,
   checkPlacement,
   checkReplication,
@@ -49,6 +52,7 @@ const CHECKS: readonly Check[] = [
   checkMoves,
   checkObjectives,
   checkHooks,
+  checkSupervised,
 ]
 
 export function loadPlatform(path: string, options: LoadOptions): Loaded {
@@ -89,7 +93,9 @@ function readSecrets(root: Draft, secrets: SecretReader): void {
   const tokens = [root.get('agentDefaults').get('token'), root.get('store').get('token')]
   const passwords = root.list('groups').flatMap((group) => {
     const block = group.get('secrets')
-    const roles = [group.get('application'), group.get('observer')].map((role) => role.get('password'))
+    const supervised = group.get('supervised')
+    const users = [group.get('application'), group.get('observer'), supervised, supervised.get('observer')]
+    const roles = users.map((role) => role.get('password'))
     return [...roles, block.get('superuser'), block.get('replication')]
   })
   for (const draft of [...tokens, root.get('store').get('password'), ...passwords]) {

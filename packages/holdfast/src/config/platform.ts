@@ -4,6 +4,7 @@
  */
 import type { Replication, Timing } from '../core/settings.ts'
 import type { Secret } from './secret.ts'
+import type { SupervisedSpec } from './supervised.ts'
 
 export interface Address {
   readonly host: string
@@ -46,6 +47,8 @@ export type StoreSpec =
       /** Prefix of every key, so that platforms can share one etcd. Ends with `/`. */
       readonly prefix: string
     }
+  /** Nothing here is led by Holdfast itself. */
+  | { readonly kind: 'none' }
 
 export interface AgentSpec {
   readonly name: string
@@ -160,7 +163,10 @@ export interface Platform {
   readonly sites: readonly SiteSpec[]
   readonly store: StoreSpec
   readonly agents: readonly AgentSpec[]
+  /** Led by Holdfast. */
   readonly groups: readonly GroupSpec[]
+  /** Led by a program of their own; named beside the others in the description. */
+  readonly supervised: readonly SupervisedSpec[]
   readonly routers: readonly RouterSpec[]
   readonly services: readonly ServiceSpec[]
 }
@@ -171,6 +177,10 @@ export function agentByName(platform: Platform, name: string): AgentSpec | null 
 
 export function groupByName(platform: Platform, name: string): GroupSpec | null {
   return platform.groups.find((group) => group.name === name) ?? null
+}
+
+export function supervisedByName(platform: Platform, name: string): SupervisedSpec | null {
+  return platform.supervised.find((group) => group.name === name) ?? null
 }
 
 export function routerByName(platform: Platform, name: string): RouterSpec | null {

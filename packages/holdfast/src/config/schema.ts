@@ -4,88 +4,24 @@
  * Rules that look at more than one value live in `checks/`.
  */
 import { z } from 'zod'
-import { ADDRESS_PATTERN, BYTES_PATTERN, DURATION_PATTERN } from './quantities.ts'
-
-/** Lists longer than this are a mistake of a generator, and would make every check slow. */
-const LIST_MAX = 256
-const TEXT_MAX = 4_096
-
-const NAME_PATTERN = /^[a-z][a-z0-9-]{0,39}$/
-
-function text(right: string) {
-  return z.string({ error: right }).min(1, { error: right }).max(TEXT_MAX, { error: right })
-}
-
-function matching(pattern: RegExp, right: string) {
-  return z.string({ error: right }).regex(pattern, { error: right })
-}
-
-function name(of: string) {
-  const right = `a name of the ${of}: a small letter, then small letters, digits and "-", at most 40`
-  return matching(NAME_PATTERN, right).describe(`Name of the ${of}.`)
-}
-
-function reference(to: string) {
-  return matching(NAME_PATTERN, `the name of ${to}`).describe(`Name of ${to}.`)
-}
-
-function duration(description: string) {
-  return matching(DURATION_PATTERN, 'a number and a unit: ms, s, m, h or d, e.g. 500ms or 30s').describe(description)
-}
-
-function bytes(description: string) {
-  return matching(BYTES_PATTERN, 'a number and a unit, e.g. 16MiB or 64kB').describe(description)
-}
-
-function address(description: string) {
-  return matching(ADDRESS_PATTERN, 'host:port, e.g. 127.0.0.1:5432 or "[::1]:5432"').describe(description)
-}
-
-function path(description: string) {
-  return text('a path; a relative one starts at the folder of this file').describe(description)
-}
-
-function choice<const T extends readonly [string, ...string[]]>(values: T, description: string) {
-  const right = values.length === 1 ? `${values[0]}, the only one there is` : `one of ${values.join(', ')}`
-  return z.enum(values, { error: right }).describe(description)
-}
-
-function whole(low: number, high: number, description: string) {
-  const right = `a whole number from ${low} to ${high}`
-  return z.int({ error: right }).min(low, { error: right }).max(high, { error: right }).describe(description)
-}
-
-function flag(description: string) {
-  return z.boolean({ error: 'true or false' }).describe(description)
-}
-
-function block<T extends z.ZodRawShape>(shape: T, description: string) {
-  // The known keys travel in the message, so that an unknown one can be met with the nearest.
-  const known = Object.keys(shape).join(', ')
-  return z.strictObject(shape, { error: `a block with the keys ${known}` }).describe(description)
-}
-
-function list<T extends z.ZodType>(item: T, of: string) {
-  const right = `a list of 1 to ${LIST_MAX} ${of}, each starting with "- "`
-  return z.array(item, { error: right }).min(1, { error: right }).max(LIST_MAX, { error: right })
-}
-
-const SECRET_RIGHT = '{ env: NAME } or { file: path }; never the secret itself'
-
-function secret(description: string) {
-  return z
-    .strictObject(
-      {
-        env: matching(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/, 'the name of an environment variable')
-          .describe('Environment variable that holds it.')
-          .optional(),
-        file: path('File that holds it; must not be readable by others.').optional(),
-      },
-      { error: SECRET_RIGHT },
-    )
-    .refine((value) => (value.env === undefined) !== (value.file === undefined), { error: SECRET_RIGHT })
-    .describe(description)
-}
+import {
+  address,
+  block,
+  bytes,
+  choice,
+  duration,
+  flag,
+  list,
+  matching,
+  name,
+  path,
+  reference,
+  secret,
+  TEXT_MAX,
+  text,
+  whole,
+} from './schema-parts.ts'
+import { supervisedGroup } from './schema-supervised.ts'
 
 const tls = block(
   {
@@ -230,7 +166,7 @@ const parameter = z.union([z.string().max(TEXT_MAX), z.number(), z.boolean()], {
   error: 'text, a number, true or false',
 })
 
-const group = block(
+const managedGroup = block(
   {
     name: name('group'),
     engine: choice(['postgres', 'redis'], 'The engine; `redis` is Valkey, too.'),
@@ -293,6 +229,10 @@ const group = block(
   },
   'Members of one engine that replicate one data set.',
 )
+
+const group = z.union([managedGroup, supervisedGroup], {
+  error: `a block with the keys ${Object.keys(managedGroup.shape).join(', ')}; or name, supervised`,
+})
 
 const door = block(
   {
@@ -412,9 +352,9 @@ export const descriptionSchema = block(
     version: z.literal(1, { error: '1, the only version there is' }).describe('Version of this format.'),
     platform: name('platform'),
     sites: list(site, 'sites').describe('Places that can fail as a whole.'),
-    store,
-    agentDefaults,
-    agents: list(agent, 'agents').describe('One per host with members.'),
+    store: store.optional(),
+    agentDefaults: agentDefaults.optional(),
+    agents: list(agent, 'agents').describe('One per host with members.').optional(),
     groups: list(group, 'groups').describe('Data sets.'),
     routers: list(router, 'routers').describe('Doors for applications.').optional(),
     services: list(business, 'services').describe('What moves between sites as one.').optional(),

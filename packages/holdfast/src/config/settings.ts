@@ -95,6 +95,14 @@ export type StoreConnection =
 /** Reveals the store's secrets and reads its certificates; throws a HoldfastError when a file cannot be read. */
 export function storeSettings(platform: Platform): StoreConnection {
   const { store } = platform
+  if (store.kind === 'none') {
+    const what = 'the description names no store: every group in it is led by another program'
+    throw new HoldfastError(
+      'HF_CONFIG_INVALID',
+      what,
+      'run holdfast status; agents and routers have nothing to do here',
+    )
+  }
   const requestMs = Math.min(...platform.groups.map((group) => group.timing.requestMs))
   if (store.kind === 'embedded') {
     const scheme = store.tls === null ? 'http' : 'https'

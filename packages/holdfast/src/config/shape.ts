@@ -37,7 +37,8 @@ function findingsOf(issue: Issue, base: Path, root: unknown): readonly ShapeFind
     return issue.keys.map((key) => unknownKey(path, key, issue.message))
   }
   if (issue.code === 'invalid_union' && issue.errors.length > 0) {
-    const branch = likeliest(issue.errors, valueAt(root, path))
+    const found = valueAt(root, path)
+    const branch = isBlock(found) && isGroup(path) ? kindOfGroup(issue.errors, found) : likeliest(issue.errors, found)
     if (branch !== null) return branch.flatMap((inner) => findingsOf(inner, path, root))
   }
   if (issue.code === 'invalid_key') {
@@ -47,6 +48,19 @@ function findingsOf(issue: Issue, base: Path, root: unknown): readonly ShapeFind
   const found = valueAt(root, path)
   const at = found === null ? 'key' : 'value'
   return [{ path, at, what: whatIsWrong(issue, path, found), right: rightFor(issue, found) }]
+}
+
+function isGroup(path: Path): boolean {
+  return path.length === 2 && path[0] === 'groups'
+}
+
+function isBlock(found: unknown): found is object {
+  return typeof found === 'object' && found !== null && !Array.isArray(found)
+}
+
+/** Who writes `supervised` means a group that another program leads, however much else is wrong. */
+function kindOfGroup(branches: readonly (readonly Issue[])[], found: object): readonly Issue[] | null {
+  return branches[Object.hasOwn(found, 'supervised') ? 1 : 0] ?? null
 }
 
 /** The branch of a choice that was meant: the one whose keys are there. None when the value is of no branch's kind. */

@@ -12,7 +12,7 @@ const dispatcher = load('undici/lib/dispatcher/dispatcher.js') as { readonly pro
 Object.assign(dispatcher.prototype, load('undici/lib/api/index.js'))
 
 export interface Exchange {
-  readonly method: 'GET' | 'POST'
+  readonly method: 'GET' | 'POST' | 'PATCH'
   readonly path: string
   readonly headers: Record<string, string>
   readonly body?: string

@@ -1,5 +1,5 @@
 /** Who listens where: no two on one port, nothing open to strangers without TLS and a token. */
-import type { Draft, Findings } from '../draft.ts'
+import { type Draft, type Findings, managedGroups } from '../draft.ts'
 import type { Address } from '../platform.ts'
 import { addressText } from '../platform.ts'
 import { isLoopback, isWildcard } from '../quantities.ts'
@@ -28,7 +28,7 @@ export function checkAddresses(root: Draft, findings: Findings): void {
     const tls = agent.get('tls').present || defaults.get('tls').present
     guarded(agent, tls, `agent \`${agent.text('name') ?? ''}\``, findings)
   }
-  for (const group of root.list('groups')) {
+  for (const group of managedGroups(root)) {
     for (const member of group.list('members')) reachable(member, `member \`${member.text('name') ?? ''}\``, findings)
     plainEngine(group, findings)
   }
@@ -53,7 +53,7 @@ function allPlaces(root: Draft): readonly Place[] {
   return [
     { draft: root.get('store'), key: 'listen', owner: 'the store', process: 'store' },
     ...root.list('agents').map((agent) => named(agent, 'agent')),
-    ...root.list('groups').flatMap((group) => group.list('members').map((member) => named(member, 'member'))),
+    ...managedGroups(root).flatMap((group) => group.list('members').map((member) => named(member, 'member'))),
     ...root.list('routers').flatMap(ofRouter),
   ]
 }

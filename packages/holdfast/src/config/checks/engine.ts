@@ -1,5 +1,5 @@
 /** What differs between engines: versions, the application's database, and what Redis cannot promise. */
-import type { Draft, Findings } from '../draft.ts'
+import { type Draft, type Findings, managedGroups } from '../draft.ts'
 
 const VERSIONS: Readonly<Record<string, readonly [number, number]>> = { postgres: [15, 18], redis: [7, 99] }
 
@@ -50,7 +50,7 @@ export const REDIS_OWNED: Readonly<Record<string, string>> = {
 }
 
 export function checkEngine(root: Draft, findings: Findings): void {
-  for (const group of root.list('groups')) {
+  for (const group of managedGroups(root)) {
     const engine = group.text('engine')
     if (engine !== 'postgres' && engine !== 'redis') continue
     const [low, high] = VERSIONS[engine] ?? [0, 99]

@@ -1,6 +1,6 @@
 /** Folders that would overwrite each other. Only folders of one host are compared. */
 import { isAbsolute, relative, resolve } from 'node:path'
-import type { Draft, Findings } from '../draft.ts'
+import { type Draft, type Findings, managedGroups } from '../draft.ts'
 import { shown } from '../mistake.ts'
 import { isLoopback } from '../quantities.ts'
 
@@ -47,7 +47,7 @@ function allPlaces(root: Draft, folder: string): readonly Place[] {
   return [
     ...place(store, 'dir', 'the store', hostOf(store)),
     ...root.list('agents').flatMap((agent) => place(agent, 'dir', `agent \`${agent.text('name')}\``, hostOf(agent))),
-    ...root.list('groups').flatMap((group) =>
+    ...managedGroups(root).flatMap((group) =>
       group.list('members').flatMap((member) => {
         const host = hosts.get(member.text('agent')) ?? ''
         return place(member, 'dataDir', `member \`${member.text('name')}\``, host)

@@ -1,8 +1,8 @@
 /** With which roles a group is led or looked at: what is needed depends on whether it is only observed. */
-import type { Draft, Findings } from '../draft.ts'
+import { type Draft, type Findings, managedGroups } from '../draft.ts'
 
 export function checkGroupSecrets(root: Draft, findings: Findings): void {
-  for (const group of root.list('groups')) {
+  for (const group of managedGroups(root)) {
     const observed = group.text('failover') === 'observe'
     if (observed && group.text('engine') !== 'redis' && !group.get('observer').present) {
       const what = 'with `failover: observe` Holdfast makes no role of its own, and none is named to look with'

@@ -1,5 +1,5 @@
 /** Engine settings that Holdfast sets itself, because its promises rest on them. */
-import type { Draft, Findings } from '../draft.ts'
+import { type Draft, type Findings, managedGroups } from '../draft.ts'
 
 const LISTEN = "it is the member's `listen`"
 const TLS = "it follows the group's `tls`"
@@ -48,7 +48,7 @@ export const OWNED_PARAMETERS: Readonly<Record<string, string>> = {
 }
 
 export function checkParameters(root: Draft, findings: Findings): void {
-  for (const group of root.list('groups')) {
+  for (const group of managedGroups(root)) {
     if (group.text('engine') === 'redis') continue
     const parameters = group.get('parameters')
     for (const key of parameters.keys()) {

@@ -1,11 +1,11 @@
 /** Where things stand, so that what should survive a site, a host or a member can survive it. */
-import type { Draft, Findings } from '../draft.ts'
+import { type Draft, type Findings, managedGroups } from '../draft.ts'
 
 export function checkPlacement(root: Draft, findings: Findings): void {
   const sites = root.list('sites')
   const witnesses = new Set(sites.filter((site) => site.get('witness').value === true).map((site) => site.text('name')))
   const siteOfAgent = new Map(root.list('agents').map((agent) => [agent.text('name'), agent.text('site')]))
-  for (const group of root.list('groups')) {
+  for (const group of managedGroups(root)) {
     const used = new Set(group.list('members').map((member) => siteOfAgent.get(member.text('agent')) ?? null))
     for (const none of [null, ...witnesses]) used.delete(none)
     thirdVoice(group, used.size, sites, findings)
@@ -47,7 +47,7 @@ function oneHost(group: Draft, findings: Findings): void {
 }
 
 function idleAgents(root: Draft, findings: Findings): void {
-  const used = new Set(root.list('groups').flatMap((group) => group.list('members').map((item) => item.text('agent'))))
+  const used = new Set(managedGroups(root).flatMap((group) => group.list('members').map((item) => item.text('agent'))))
   for (const agent of root.list('agents')) {
     const name = agent.text('name')
     if (name === null || used.has(name)) continue

@@ -1,10 +1,10 @@
 /** Timing (R2), and what the group's number of members can promise. */
 import { PROFILES, type Timing } from '../../core/settings.ts'
 import { timingOfGroup } from '../build-group.ts'
-import type { Draft, Findings } from '../draft.ts'
+import { type Draft, type Findings, managedGroups } from '../draft.ts'
 
 export function checkReplication(root: Draft, findings: Findings): void {
-  for (const group of root.list('groups')) {
+  for (const group of managedGroups(root)) {
     timing(group, findings)
     confirmations(group, findings)
     profile(root, group, findings)

@@ -1,7 +1,7 @@
 /** Watchdogs (R4): one device serves one agent, and it must be able to bite before others may take over. */
 import { PROFILES, type Timing, watchdogMaxMs } from '../../core/settings.ts'
 import { timingOfGroup } from '../build-group.ts'
-import type { Draft, Findings } from '../draft.ts'
+import { type Draft, type Findings, managedGroups } from '../draft.ts'
 import { isLoopback } from '../quantities.ts'
 
 /** Devices count in whole seconds. */
@@ -34,7 +34,7 @@ export function checkWatchdogs(root: Draft, findings: Findings): void {
 /** The group of this agent with the shortest lease. */
 function shortestOf(root: Draft, agent: string): { readonly group: string; readonly timing: Timing } | null {
   let found: { group: string; timing: Timing } | null = null
-  for (const group of root.list('groups')) {
+  for (const group of managedGroups(root)) {
     if (!group.list('members').some((member) => member.text('agent') === agent)) continue
     const profile = group.text('profile') ?? 'normal'
     if (profile !== 'fast' && profile !== 'normal' && profile !== 'wan') continue

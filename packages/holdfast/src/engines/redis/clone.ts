@@ -8,12 +8,12 @@ import { chmod, chown, type FileHandle, mkdir, open, rename } from 'node:fs/prom
 import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import { freshId } from '../../io/random.ts'
+import { encode } from '../../io/resp.ts'
 import type { Done, EngineEndpoint, Progress } from '../contract.ts'
 import type { Title } from './config.ts'
 import { openSocket, type Target } from './connection.ts'
 import { type Course, done, type Engine, failed, refused } from './engine.ts'
 import { markUnfinished, text, unmark, wipe, writeMemberFile } from './home.ts'
-import { encode } from './resp.ts'
 
 /** A primary is silent while it makes the snapshot, apart from line breaks that keep the connection. */
 const SILENCE_MS = 60_000

@@ -7,13 +7,13 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { systemClock } from '../../io/clock.ts'
 import { killTree } from '../../io/process-tree.ts'
+import { encode, type Reply, ReplyError, ReplyReader } from '../../io/resp.ts'
 import type { ConformanceClient, ConformanceCluster, ConformanceMember } from '../conformance.ts'
 import { call } from '../conformance.ts'
 import type { EngineAdapter, EngineEndpoint } from '../contract.ts'
 import { createRedisAdapter, type Log, type RedisOptions } from './adapter.ts'
 import { OPERATOR } from './config.ts'
 import { openSocket, type Target } from './connection.ts'
-import { encode, type Reply, ReplyError, ReplyReader } from './resp.ts'
 
 export const SECRETS = { superuser: "su'per\\:1", replication: 'rep"li\\:2', application: "app'li :3" }
 const noLog: Log = { debug: noop, info: noop, warn: noop, error: noop }

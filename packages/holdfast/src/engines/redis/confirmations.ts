@@ -4,12 +4,12 @@
  * cannot do, the client does: it waits (`WAIT n`) for its write (SPEC.md, "Who may count").
  */
 import type { SyncSet } from '../../core/model.ts'
+import { ReplyError } from '../../io/resp.ts'
 import type { Done } from '../contract.ts'
 import { CLOSED, isClosed, leastReplicas, mayReplicate, memberUser, type Title, titleText } from './config.ts'
 import { type Course, type Engine, failed } from './engine.ts'
 import { text } from './home.ts'
 import { ASK_INFO, ASK_TITLE, infoAndTitle, parseInfo } from './info.ts'
-import { ReplyError } from './resp.ts'
 
 const ASK_MS = 2_000
 

@@ -4,7 +4,7 @@
  */
 import { connect as connectTcp, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
-import { encode, type Reply, ReplyError, ReplyReader } from './resp.ts'
+import { encode, type Reply, ReplyError, ReplyReader } from '../../io/resp.ts'
 
 /** A connection that is not open after this long is given up. */
 const OPEN_MS = 3_000

@@ -1,9 +1,9 @@
 /** What a server says of its replication and its log, in our terms. Pure. */
 import type { MemberName, StandbyView } from '../../core/model.ts'
+import { fieldsOf, type Reply } from '../../io/resp.ts'
 import type { EngineEndpoint } from '../contract.ts'
 import { memberUser, parseTitle, type Title } from './config.ts'
 import type { Answer } from './connection.ts'
-import { fieldsOf, type Reply } from './resp.ts'
 
 export interface ServerInfo {
   readonly role: 'primary' | 'replica'

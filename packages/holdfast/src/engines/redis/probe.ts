@@ -3,6 +3,7 @@
  * that is stopped (SIGSTOP), hung, or cannot write its log any more counts as not answering.
  */
 import type { EngineView, Position, StandbyView } from '../../core/model.ts'
+import type { Reply } from '../../io/resp.ts'
 import type { CallOptions } from '../contract.ts'
 import { KNOCK, parseTitle, type Title } from './config.ts'
 import type { Answer } from './connection.ts'
@@ -10,7 +11,6 @@ import type { Engine } from './engine.ts'
 import { boundLog, type LogLine } from './home.ts'
 import { ASK_INFO, ASK_TITLE, parseInfo, type ServerInfo, settingOf, standbysOf } from './info.ts'
 import { RESERVE_BYTES } from './promotion.ts'
-import type { Reply } from './resp.ts'
 import { greet } from './upstream.ts'
 
 /** A question older than this is given up and its connection dropped; younger ones are joined by the next look. */

@@ -4,13 +4,13 @@
  * is cancelled or late is ended by killing the server (R18).
  */
 import type { Epoch, SyncSet } from '../../core/model.ts'
+import { ReplyError } from '../../io/resp.ts'
 import type { Done } from '../contract.ts'
 import { fsyncOf, isClosed, NOWHERE } from './config.ts'
 import { applySync, ruleCommands } from './confirmations.ts'
 import { type Course, done, type Engine, failed, refused } from './engine.ts'
 import { type LogLine, text } from './home.ts'
 import { ASK_INFO, parseInfo, type ServerInfo, shownReply } from './info.ts'
-import { ReplyError } from './resp.ts'
 import { infoOf, startServer } from './start.ts'
 
 const ASK_MS = 2_000

@@ -10,6 +10,7 @@ import { after, before, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { GATE, type SyncSet } from '../../core/model.ts'
 import { treeOf } from '../../io/process-tree.ts'
+import { ReplyError } from '../../io/resp.ts'
 import { makeCertificates } from '../../store/certificates-fixture.ts'
 import { type ConformanceMember, call, engineConformance, must, until } from '../conformance.ts'
 import { createRedisAdapter, type RedisOptions } from './adapter.ts'
@@ -25,7 +26,6 @@ import {
   temporaryBase,
 } from './cluster-fixture.ts'
 import { OPERATOR, PEER } from './config.ts'
-import { ReplyError } from './resp.ts'
 import { findValkey } from './valkey-fixture.ts'
 
 const NOBODY: SyncSet = { members: [], need: 0 }

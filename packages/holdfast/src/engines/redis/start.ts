@@ -3,12 +3,12 @@
  * not. A replica is led to its source afterwards (`follow.ts`), when it is known who that is.
  */
 import { stat, statfs } from 'node:fs/promises'
+import { fieldsOf, ReplyError } from '../../io/resp.ts'
 import type { Done } from '../contract.ts'
 import { type StartSettings, writeConfig } from './config.ts'
 import { type Course, done, type Engine, failed, refused } from './engine.ts'
 import { tailOf, text } from './home.ts'
 import { ASK_INFO, parseInfo, type ServerInfo } from './info.ts'
-import { fieldsOf, ReplyError } from './resp.ts'
 
 /** Between two attempts to ask a starting server. */
 const RETRY_MS = 3
