@@ -1,6 +1,7 @@
 /** The way to the agents of a platform: their addresses, their token, and whom to trust. */
-import { type AgentClient, createAgentClient } from '@holdfast/client'
-import { Agent as HttpAgent, fetch as undiciFetch } from 'undici'
+import { createRequire } from 'node:module'
+import { type AgentClient, createAgentClient, type Fetch } from '@holdfast/client'
+import type * as Undici from 'undici'
 import { pemText } from '../config/pem.ts'
 import { type AgentSpec, agentUrl } from '../config/platform.ts'
 
@@ -8,11 +9,17 @@ import { type AgentSpec, agentUrl } from '../config/platform.ts'
 export function clientFor(agents: readonly AgentSpec[], timeoutMs: number): AgentClient {
   const [first] = agents
   const ca = first === undefined || first.tls === null ? null : pemText(first.tls.caFile)
-  const dispatcher = ca === null ? null : new HttpAgent({ connect: { ca }, keepAliveTimeout: 1_000 })
   return createAgentClient({
     urls: agents.map(agentUrl),
     token: first?.token.reveal() ?? '',
     timeoutMs,
-    ...(dispatcher === null ? {} : { fetch: (url, init) => undiciFetch(url, { ...init, dispatcher }) }),
+    ...(ca === null ? {} : { fetch: trusting(ca) }),
   })
+}
+
+/** Loaded on first use: an agent lives for years, and the whole library is 11 MB resident. */
+function trusting(ca: string): Fetch {
+  const { Agent, fetch } = createRequire(import.meta.url)('undici') as typeof Undici
+  const dispatcher = new Agent({ connect: { ca }, keepAliveTimeout: 1_000 })
+  return (url, init) => fetch(url, { ...init, dispatcher })
 }

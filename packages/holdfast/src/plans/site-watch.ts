@@ -75,6 +75,7 @@ class Watch {
   /** Since when each silent site did not answer any look of ours. */
   readonly #silentSinceMs = new Map<string, number>()
   readonly #ownSite: string
+  readonly #sites: ReadonlyMap<string, string>
   #signature = ''
   #urgentUntilMs = 0
   #nextLookMs = 0
@@ -89,6 +90,8 @@ class Watch {
     this.#left = left
     this.#lookout = new Lookout(options.platform)
     this.#ownSite = options.platform.agents.find(({ name }) => name === options.agent)?.site ?? ''
+    const members = options.platform.groups.flatMap((group) => group.members)
+    this.#sites = new Map(members.map(({ name, site }) => [name, site]))
     const ttls = one.groups.map(({ group }) => groupByName(options.platform, group)?.timing.ttlMs ?? 0)
     this.#rules = { ...one, lostAfterMs: Math.max(...ttls), calmMs: CALM_MS, patienceMs: PATIENCE_MS }
   }
@@ -119,8 +122,7 @@ class Watch {
   }
 
   #siteOf(member: string | null): string | null {
-    const all = this.#options.platform.groups.flatMap(({ members }) => members)
-    return all.find(({ name }) => name === member)?.site ?? null
+    return this.#sites.get(member ?? '') ?? null
   }
 
   async #look(): Promise<void> {
