@@ -100,7 +100,9 @@ export function infoAndTitle(
 export function standbysOf(info: ServerInfo, members: readonly EngineEndpoint[], base: number): StandbyView[] {
   const found = new Map<MemberName, StandbyView>()
   for (const row of info.replicas) {
-    const member = members.find((m) => memberUser(m.member) === row.host)?.member
+    // By its address as well: a server that runs on since an older version announces that.
+    const isIt = (m: EngineEndpoint): boolean => m.host === row.host && m.port === row.port
+    const member = members.find((m) => memberUser(m.member) === row.host || isIt(m))?.member
     if (member === undefined) continue
     const one = { member, streaming: row.online, flushLsn: base + row.offset }
     const other = found.get(member)

@@ -39,6 +39,8 @@ export async function promote(engine: Engine, epoch: Epoch, sync: SyncSet, cours
   })
   // Behind the gate nothing is accepted, so the disk may follow: until `applySync` opens, a lost note costs nothing.
   engine.notesPromotion(noted)
+  // If the disk does not take it the gate will never open, so this member must not go on leading.
+  if (isClosed(sync)) noted.catch(() => engine.server.kill())
   try {
     if (!isClosed(sync)) await noted
   } catch (error) {
