@@ -12,8 +12,10 @@ import { type Course, done, type Engine, failed, refused } from './engine.ts'
 import { type LogLine, text } from './home.ts'
 import { ASK_INFO, parseInfo, type ServerInfo, shownReply } from './info.ts'
 import { infoOf, startServer } from './start.ts'
+import { greet } from './upstream.ts'
 
 const ASK_MS = 2_000
+const LEARN_MS = 300
 /** Positions told before this much more was put aside on the disk need no write of their own. */
 export const RESERVE_BYTES = 2 ** 30
 
@@ -119,6 +121,16 @@ export function mayLack(engine: Engine): boolean {
   return fsyncOf(o) !== 'always' && (o.confirmations > 0 || file.bootId !== bootId)
 }
 
+/** The source was started again a moment ago, and no look has asked it yet which history this is. */
+async function learnLine(engine: Engine, { replid, linkUp, upstream }: ServerInfo, course: Course): Promise<void> {
+  if (!linkUp || upstream === null || engine.file?.lines[replid] !== undefined) return
+  const at = engine.o.members.find((m) => m.host === upstream.host && m.port === upstream.port)
+  const greeting = at === undefined ? null : await greet(engine, at, course.leftMs(LEARN_MS))
+  if (greeting?.ok !== true || greeting.info.role !== 'primary' || greeting.info.replid !== replid) return
+  if (greeting.title.systemId !== engine.file?.systemId) return
+  await engine.note({ lines: engine.linesWith(replid, greeting.title.line) }).catch(() => undefined)
+}
+
 /** Stops receiving and tells what is held (R13). The server takes it as one step: nothing more is applied after it. */
 export async function freeze(engine: Engine, course: Course): Promise<Done> {
   await engine.server.adopt()
@@ -127,6 +139,7 @@ export async function freeze(engine: Engine, course: Course): Promise<Done> {
   const before = await infoOf(engine, course)
   if (typeof before === 'string') return failed(`freeze: ${before}`)
   if (before.role !== 'replica') return refused('freeze: the engine is a primary')
+  await learnLine(engine, before, course)
   const away = ['REPLICAOF', NOWHERE.host, String(NOWHERE.port)]
   const answer = await engine.hand.must([away, ASK_INFO], course.leftMs(ASK_MS))
   const info = answer.ok ? parseInfo(answer.replies[1]) : null
