@@ -1,12 +1,14 @@
 /**
  * Finds, or installs, what engine tests start: etcd, a PostgreSQL with pg_rewind, PostgreSQL 15 to 18, Redis, Valkey,
- * libfaketime, HAProxy, Sentinel, Patroni. Says what it found, what it did and what stays untested. `--list` only
- * looks; `--output json` for machines; `--rivals` is about what measurements run beside Holdfast, and nothing else.
- * Exit code 1 when something is missing and CI is set; without CI those tests are skipped with a reason.
+ * libfaketime, HAProxy, Sentinel, Patroni, Prometheus, Alertmanager. Says what it found, what it did and what stays
+ * untested. `--list` only looks; `--output json` for machines; `--rivals` is about what measurements run beside
+ * Holdfast, and nothing else. Exit code 1 when something is missing and CI is set; without CI those tests are skipped
+ * with a reason.
  */
 import { parseArgs } from 'node:util'
 import { inCi } from './ci.ts'
 import { DebianPackages, type Installed, whyNoPackages } from './engines/debian.ts'
+import { installMonitoring } from './engines/monitoring.ts'
 import { installNpmPostgres } from './engines/npm-postgres.ts'
 import { findPatroni, findRivals, installRival, PATRONI } from './engines/rivals.ts'
 import { installValkey } from './engines/valkey.ts'
@@ -17,6 +19,7 @@ import {
   findAll,
   HAPROXY,
   MAJORS,
+  MONITORING,
   postgresName,
   REDIS_SERVER,
   REWIND,
@@ -59,6 +62,7 @@ async function install(missing: readonly string[]): Promise<readonly EngineRow[]
     [SENTINEL]: () => packages.install(['redis-sentinel']),
     [HAPROXY]: () => packages.install(['haproxy']),
     [PATRONI]: () => installRival(PATRONI, packages),
+    ...Object.fromEntries(MONITORING.map((name) => [name, () => installMonitoring(name, packages)])),
   }
   for (const [engine, bring] of Object.entries(byPackage).filter(([one]) => missing.includes(one))) {
     console.error(`engines: ${engine} is missing, installing it`)

@@ -35,7 +35,7 @@ export class DebianPackages {
 
   /** The newest of the supported majors that the distribution has. */
   async installPostgres(majors: readonly number[]): Promise<Installed> {
-    await this.#update()
+    await this.update()
     const known = await run('apt-cache', ['pkgnames', 'postgresql-'])
     const names = new Set(known.output.split('\n'))
     const major = majors.toReversed().find((one) => names.has(`postgresql-${one}`))
@@ -46,13 +46,14 @@ export class DebianPackages {
   }
 
   async install(names: readonly string[]): Promise<Installed> {
-    await this.#update()
+    await this.update()
     const answer = await withoutStarts(() => run('apt-get', [...APT_INSTALL, ...names], { env: APT_ENV }))
     if (!answer.ok) return { ok: false, because: `apt-get install ${names.join(' ')}: ${lastLines(answer.output)}` }
     return { ok: true, note: `installed by apt-get (${names.join(' ')}), not started` }
   }
 
-  async #update(): Promise<void> {
+  /** The lists of packages, once a run. */
+  async update(): Promise<void> {
     if (this.#updated) return
     this.#updated = true
     // A failed update is no end: the lists that are there may do, and the installation says what it lacks.

@@ -4,6 +4,7 @@ import { findPostgres, MAJOR_MAX, MAJOR_MIN } from '../../packages/holdfast/src/
 import { findRedis } from '../../packages/holdfast/src/engines/redis/binaries.ts'
 import { findValkey } from '../../packages/holdfast/src/engines/redis/valkey-fixture.ts'
 import { programPath } from '../../packages/holdfast/src/io/program-path.ts'
+import { findMonitoring, type Monitoring } from './monitoring.ts'
 import { run } from './run.ts'
 
 export interface EngineRow {
@@ -24,6 +25,7 @@ export const REDIS_SERVER = 'redis or valkey'
 export const SENTINEL = 'redis-sentinel'
 export const VALKEY = 'valkey'
 export const HAPROXY = 'haproxy'
+export const MONITORING: readonly Monitoring[] = ['prometheus', 'prometheus-alertmanager']
 export const MAJORS: readonly number[] = Array.from({ length: MAJOR_MAX - MAJOR_MIN + 1 }, (_, i) => MAJOR_MIN + i)
 export const postgresName = (major: number): string => `postgresql ${major}`
 
@@ -36,6 +38,7 @@ export async function findAll(): Promise<readonly EngineRow[]> {
     findValkeyServer(),
     findSentinel(),
     findHaproxy(),
+    ...MONITORING.map(findMonitor),
     ...MAJORS.map((major) => findMajor(major)),
   ])
 }
@@ -95,6 +98,11 @@ export async function findHaproxy(): Promise<EngineRow> {
   const answer = path === null ? null : await run(path, ['-v'])
   const version = /version (\S+?)[-\s]/.exec(answer?.output ?? '')?.[1] ?? null
   return row(HAPROXY, version === null ? null : path, version, 'the relay of a router, and the comparison with haproxy')
+}
+
+async function findMonitor(name: Monitoring): Promise<EngineRow> {
+  const found = await findMonitoring(name)
+  return row(name, found?.path ?? null, found?.version ?? null, 'generated rules, routes and dashboard')
 }
 
 async function findMajor(major: number): Promise<EngineRow> {

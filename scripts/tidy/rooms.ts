@@ -85,6 +85,8 @@ export const ROOMS: readonly Room[] = [
     mayImport: ['core', 'errors', 'io', 'config', 'client', 'engines', 'engine-contract', 'store', 'store-contract'],
     packages: 'any',
   },
+  // Asks agents and routers as Prometheus does; a server that leads may run it.
+  { name: 'alerts', prefixes: [`${PRODUCT}/alerts/`], mayImport: ['core', 'errors', 'io', 'config'], packages: 'any' },
   {
     name: 'server',
     prefixes: [`${PRODUCT}/server/`],

@@ -11,6 +11,10 @@ export const ERRORS = {
     retryable: true,
     title: 'Another process runs under the name of this agent',
   },
+  HF_ALERTS_FILE_UNUSABLE: { status: 500, retryable: false, title: 'The file of the alerts cannot be used' },
+  HF_ALERTS_RUNNING: { status: 409, retryable: true, title: 'Another process runs the alerts of this platform' },
+  HF_ALERT_UNDELIVERED: { status: 502, retryable: true, title: 'A channel did not take a message' },
+  HF_ALERT_UNKNOWN: { status: 404, retryable: false, title: 'No such alert, silence or channel is known' },
   HF_AUTH_REQUIRED: { status: 401, retryable: false, title: 'The token is missing or wrong' },
   HF_BODY_INVALID: { status: 400, retryable: false, title: 'The request does not say what is needed' },
   HF_BODY_TOO_LARGE: {

@@ -1,17 +1,31 @@
-/** Numbers for Prometheus, taken from state when asked. Labels are names from the description and fixed words only. */
+/**
+ * Numbers for Prometheus, taken from state when asked; names, types and words stand in `core/metric-families.ts`.
+ * Nothing is looked up for an answer: what takes time (disks, certificates) is watched beside it.
+ */
 import { createRequire } from 'node:module'
 import type { Counter, Gauge, Histogram, Registry } from 'prom-client'
+import { AGENT_FAMILIES, type AgentMetric } from '../core/metric-families.ts'
 import type { NodeSettings } from '../core/node.ts'
+import type { CertificateFile } from './certificate-watch.ts'
+import type { DiskReading } from './disk-watch.ts'
 import type { Route } from './door.ts'
-import { lagBytes, type Moment, writableForMs } from './snapshot.ts'
+import { MEMBER_GAUGES, type OneMember, type Sample } from './member-metrics.ts'
+import type { Moment } from './snapshot.ts'
 
 export interface MetricsSources {
   readonly settings: NodeSettings
+  readonly site: string
+  readonly version: string
+  readonly engineOf: (group: string) => string
   readonly moment: () => Moment
   readonly loopGapMaxMs: () => number
   readonly guard: { readonly alive: boolean; readonly fired: number }
+  readonly store: { readonly confirmedAtMs: number | null }
   readonly journalDropped: () => number
   readonly reasonCounts: () => ReadonlyMap<string, number>
+  readonly disk: (member: string) => DiskReading | null
+  readonly leaseLowMs: (member: string, nowMs: number) => number | null
+  readonly certificateEnds: () => ReadonlyMap<CertificateFile, number>
 }
 
 /** From their files: the library's door also brings cluster support and default metrics (8 MB resident). */
@@ -27,67 +41,25 @@ const STORE_SECONDS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 
 const COMMAND_SECONDS = [0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 60, 600, 3_600]
 /** Reason codes come from the core's own list; the bound only protects against a mistake there. */
 const CODES_MAX = 200
-const ROLES = ['idle', 'replica', 'claiming', 'promoting', 'primary', 'demoting', 'fencing', 'releasing'] as const
-const MEMBER = ['group', 'member'] as const
 
 export class Metrics {
   readonly #registry = new RegistryClass()
   readonly #registers = [this.#registry]
-  readonly #store = new HistogramClass({
-    name: 'holdfast_store_request_seconds',
-    help: 'Time of one call of the store, by operation and result',
-    labelNames: ['operation', 'result'],
-    buckets: STORE_SECONDS,
-    registers: this.#registers,
-  })
-  readonly #commands = new HistogramClass({
-    name: 'holdfast_engine_command_seconds',
-    help: 'Time of one engine command, by command and outcome',
-    labelNames: ['command', 'ok'],
-    buckets: COMMAND_SECONDS,
-    registers: this.#registers,
-  })
-  readonly #fences = this.#counter('holdfast_fences_total', 'Fences done by the agent', MEMBER)
-  readonly #promotions = this.#counter('holdfast_promotions_total', 'Promotions that succeeded', MEMBER)
-  readonly #nonsense = this.#counter('holdfast_store_nonsense_total', 'Values of the store that were no records', [])
+  readonly #store = this.#histogram('holdfast_store_request_seconds', STORE_SECONDS)
+  readonly #commands = this.#histogram('holdfast_engine_command_seconds', COMMAND_SECONDS)
+  readonly #fences = this.#counter('holdfast_fences_total')
+  readonly #promotions = this.#counter('holdfast_promotions_total')
+  readonly #nonsense = this.#counter('holdfast_store_nonsense_total')
 
   watch(sources: MetricsSources): void {
-    const { settings, moment } = sources
-    const perMember = (set: (labels: { group: string; member: string }, member: string) => void): void => {
-      for (const m of settings.members) set({ group: m.group, member: m.self.member }, m.self.member)
+    // From zero on: a counter that appears with its first event shows no increase.
+    for (const { group, self } of sources.settings.members) {
+      this.#fences.inc({ group, member: self.member }, 0)
+      this.#promotions.inc({ group, member: self.member }, 0)
     }
-    this.#gauge('holdfast_member_role', 'One for the role the member has', [...MEMBER, 'role'], (gauge) => {
-      const { members } = moment().state
-      perMember((labels, member) => {
-        for (const role of ROLES) gauge.set({ ...labels, role }, members[member]?.role === role ? 1 : 0)
-      })
-    })
-    this.#gauge('holdfast_member_epoch', 'Number of the leadership the member knows', MEMBER, (gauge) => {
-      const { members } = moment().state
-      perMember((labels, member) => gauge.set(labels, members[member]?.record?.value?.epoch ?? 0))
-    })
-    this.#gauge(
-      'holdfast_member_lag_bytes',
-      'Bytes behind what the holder published; no sample if unknown',
-      MEMBER,
-      (g) => {
-        const { members } = moment().state
-        g.reset()
-        perMember((labels, member) => {
-          const state = members[member]
-          const lag = state === undefined ? null : lagBytes(state)
-          if (lag !== null) g.set(labels, lag)
-        })
-      },
-    )
-    this.#gauge('holdfast_member_writable_seconds', 'Trust left without another beat', MEMBER, (gauge) => {
-      const now = moment()
-      perMember((labels, member) => {
-        const state = now.state.members[member]
-        gauge.set(labels, state === undefined ? 0 : writableForMs(now, state) / 1_000)
-      })
-    })
+    for (const name of Object.keys(MEMBER_GAUGES) as (keyof typeof MEMBER_GAUGES)[]) this.#member(name, sources)
     this.#plain(sources)
+    this.#labelled(sources)
   }
 
   route(): Route {
@@ -117,36 +89,88 @@ export class Metrics {
     this.#nonsense.inc()
   }
 
+  #member(name: keyof typeof MEMBER_GAUGES, sources: MetricsSources): void {
+    this.#gauge(name, (gauge) => {
+      gauge.reset()
+      for (const one of membersNow(sources)) {
+        const { group, self } = one.settings
+        const told: number | null | readonly Sample[] = MEMBER_GAUGES[name](one)
+        const samples: readonly Sample[] = told === null ? [] : typeof told === 'number' ? [[told]] : told
+        for (const [value, more] of samples) gauge.set({ group, member: self.member, ...more }, value)
+      }
+    })
+  }
+
   #plain(sources: MetricsSources): void {
-    const { moment } = sources
-    const single = (name: string, help: string, value: () => number): void =>
-      this.#gauge(name, help, [], (gauge) => gauge.set(value()))
-    single('holdfast_loop_age_seconds', 'Time since the core last ran', () => moment().loopAgeMs / 1_000)
-    single('holdfast_loop_gap_max_seconds', 'Longest pause between two steps', () => sources.loopGapMaxMs() / 1_000)
-    single('holdfast_guard_up', 'One while the guard answers', () => (sources.guard.alive ? 1 : 0))
-    single('holdfast_guard_fired', 'Fences the guard did on its own since the start', () => sources.guard.fired)
-    single('holdfast_journal_dropped', 'Journal entries lost since the start', sources.journalDropped)
-    single('process_resident_memory_bytes', 'Resident memory of the agent', () => process.memoryUsage.rss())
-    single('process_cpu_seconds', 'Processor time of the agent', () => {
+    const { moment, store, settings } = sources
+    const single = (name: AgentMetric, value: () => number | null): void =>
+      this.#gauge(name, (gauge) => {
+        const now = value()
+        if (now === null) gauge.remove()
+        else gauge.set(now)
+      })
+    const silentMs = (): number | null => (store.confirmedAtMs === null ? null : moment().nowMs - store.confirmedAtMs)
+    single('holdfast_loop_age_seconds', () => moment().loopAgeMs / 1_000)
+    single('holdfast_loop_gap_max_seconds', () => sources.loopGapMaxMs() / 1_000)
+    single('holdfast_guard_up', () => (sources.guard.alive ? 1 : 0))
+    single('holdfast_guard_fired', () => sources.guard.fired)
+    single('holdfast_store_reachable', () => ((silentMs() ?? Number.POSITIVE_INFINITY) <= settings.ttlMs ? 1 : 0))
+    single('holdfast_store_silent_seconds', () => {
+      const ms = silentMs()
+      return ms === null ? null : ms / 1_000
+    })
+    single('holdfast_journal_dropped', sources.journalDropped)
+    single('process_resident_memory_bytes', () => process.memoryUsage.rss())
+    single('process_cpu_seconds', () => {
       const { user, system } = process.cpuUsage()
       return (user + system) / 1_000_000
     })
-    this.#gauge('holdfast_decisions', 'Decisions told since the start, by reason code', ['code'], (gauge) => {
+  }
+
+  #labelled(sources: MetricsSources): void {
+    const { settings, site, version } = sources
+    this.#gauge('holdfast_agent_info', (gauge) => gauge.set({ agent: settings.agent, site, version }, 1))
+    this.#gauge('holdfast_decisions', (gauge) => {
       for (const [code, count] of [...sources.reasonCounts()].slice(0, CODES_MAX)) gauge.set({ code }, count)
     })
-  }
-
-  #gauge<L extends string>(name: string, help: string, labels: readonly L[], fill: (gauge: Gauge<L>) => void): void {
-    const gauge: Gauge<L> = new GaugeClass<L>({
-      name,
-      help,
-      labelNames: [...labels],
-      registers: this.#registers,
-      collect: () => fill(gauge),
+    this.#gauge('holdfast_certificate_expiry_timestamp_seconds', (gauge) => {
+      gauge.reset()
+      for (const [{ use, part, group }, endsAt] of sources.certificateEnds()) gauge.set({ use, part, group }, endsAt)
     })
   }
 
-  #counter<L extends string>(name: string, help: string, labels: readonly L[]): Counter<L> {
-    return new CounterClass<L>({ name, help, labelNames: [...labels], registers: this.#registers })
+  #gauge(name: AgentMetric, fill: (gauge: Gauge) => void): void {
+    const gauge: Gauge = new GaugeClass({ ...this.#named(name), collect: () => fill(gauge) })
+  }
+
+  #counter(name: AgentMetric): Counter {
+    return new CounterClass(this.#named(name))
+  }
+
+  #histogram(name: AgentMetric, buckets: number[]): Histogram {
+    return new HistogramClass({ ...this.#named(name), buckets })
+  }
+
+  #named(name: AgentMetric): { name: string; help: string; labelNames: string[]; registers: Registry[] } {
+    const { help, labels } = AGENT_FAMILIES[name]
+    return { name, help, labelNames: [...labels], registers: this.#registers }
+  }
+}
+
+function* membersNow(sources: MetricsSources): Iterable<OneMember> {
+  const { settings, engineOf, disk, leaseLowMs } = sources
+  const moment = sources.moment()
+  for (const one of settings.members) {
+    const { member } = one.self
+    const state = moment.state.members[member]
+    if (state === undefined) continue
+    yield {
+      settings: one,
+      state,
+      moment,
+      engine: engineOf(one.group),
+      disk: disk(member),
+      leaseLowMs: leaseLowMs(member, moment.nowMs),
+    }
   }
 }

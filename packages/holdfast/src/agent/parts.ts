@@ -21,6 +21,7 @@ import type { Log } from '../io/log.ts'
 import { freshId } from '../io/random.ts'
 import type { Store } from '../store/contract.ts'
 import { openStore } from '../store/open.ts'
+import type { CertificateFile } from './certificate-watch.ts'
 import { PeerLink } from './peer-link.ts'
 
 export function storeOf(platform: Platform): Store {
@@ -127,4 +128,36 @@ function linkTo(spec: AgentSpec, clock: Clock): PeerLink {
 /** Certificate and key the agent's own door shows; null for plain HTTP. */
 export function doorTls(spec: AgentSpec): { readonly cert: string; readonly key: string } | null {
   return spec.tls === null ? null : { cert: pemText(spec.tls.certFile), key: keyText(spec.tls.keyFile) }
+}
+
+/** The data folder of each member here. */
+export function dataFolders(platform: Platform, agent: string): ReadonlyMap<MemberName, string> {
+  return new Map(membersOfAgent(platform, agent).map(({ member }) => [member.name, member.dataDir]))
+}
+
+/** The files with certificates that this agent, its engines and its way to the store use; each use is told once. */
+export function certificateFiles(platform: Platform, agent: string): readonly CertificateFile[] {
+  const own = platform.agents.find(({ name }) => name === agent)?.tls ?? null
+  const groups = new Map(membersOfAgent(platform, agent).map(({ group }) => [group.name, group.tls]))
+  return [
+    ...filesOf('agent', '', own),
+    ...filesOf('store', '', storeFiles(platform.store)),
+    ...[...groups].flatMap(([group, files]) => filesOf('engine', group, files)),
+  ]
+}
+
+function storeFiles(store: Platform['store']): Parameters<typeof filesOf>[2] {
+  if (store.kind === 'none' || store.tls === null) return null
+  return { caFile: store.tls.caFile, certFile: store.kind === 'etcd' ? store.tls.certFile : null }
+}
+
+function filesOf(
+  use: CertificateFile['use'],
+  group: string,
+  files: { readonly certFile: string | null; readonly caFile: string } | null,
+): readonly CertificateFile[] {
+  if (files === null) return []
+  const authority = { use, group, part: 'authority', file: files.caFile } as const
+  const { certFile } = files
+  return certFile === null ? [authority] : [{ use, group, part: 'certificate', file: certFile }, authority]
 }

@@ -38,6 +38,15 @@ export function lagBytes(member: MemberState): number | null {
   return published === null || own === null ? null : Math.max(0, published - own)
 }
 
+/** Age, at most, of the oldest published byte the member lacks; null when unknown. */
+export function lagMs(moment: Moment, member: MemberState): number | null {
+  const bytes = lagBytes(member)
+  if (bytes === null || bytes === 0) return bytes
+  const own = member.view?.position?.lsn ?? 0
+  const missing = member.holder?.history.find((published) => published.lsn > own)
+  return missing === undefined ? null : Math.max(0, moment.nowMs - missing.afterMs)
+}
+
 function peerReport(moment: Moment, settings: MemberSettings, member: MemberState): PeerReport {
   const { nowMs, loopAgeMs } = moment
   const writableUntilMs = nowMs + trustedForMs(moment, member)

@@ -11,6 +11,8 @@ import type { Clock } from '../io/clock.ts'
 import type { Log } from '../io/log.ts'
 import { freshId } from '../io/random.ts'
 import type { Store } from '../store/contract.ts'
+import { CertificateWatch } from './certificate-watch.ts'
+import { DiskWatch } from './disk-watch.ts'
 import { openDoor, type Route } from './door.ts'
 import { EngineFeed } from './engine-feed.ts'
 import { EngineLane } from './engine-lane.ts'
@@ -19,19 +21,20 @@ import { handOver, stopMember } from './farewell.ts'
 import { GuardDesk } from './guard-desk.ts'
 import { healthRoutes } from './health.ts'
 import { Journal } from './journal.ts'
+import { LeaseLow } from './lease-low.ts'
 import { Loop } from './loop.ts'
 import { Mailbox } from './mailbox.ts'
 import { Metrics } from './metrics.ts'
 import { operatorRoutes } from './operator.ts'
 import { beatNow } from './pace.ts'
-import { adaptersOf, doorTls, endpointOf, peersOf, storeOf } from './parts.ts'
+import { adaptersOf, certificateFiles, dataFolders, doorTls, endpointOf, peersOf, storeOf } from './parts.ts'
 import { PeerFeed } from './peer-feed.ts'
 import type { PeerLink } from './peer-link.ts'
 import { Performer } from './perform.ts'
 import { planRoutes } from './plan-routes.ts'
 import { Questions } from './questions.ts'
 import { ReasonLog } from './reasons.ts'
-import { stateRoutes } from './routes.ts'
+import { stateRoutes, VERSION } from './routes.ts'
 import { watchSites } from './site-watch.ts'
 import { type Moment, peerReports } from './snapshot.ts'
 import { StoreFeed } from './store-feed.ts'
@@ -119,6 +122,9 @@ class Body {
   readonly #peerFeed: PeerFeed
   readonly #performer: Performer
   #siteWatch: { close(): Promise<void> } | null = null
+  readonly #disks: DiskWatch
+  readonly #certificates: CertificateWatch
+  readonly #leaseLow = new LeaseLow()
   #pacedMs: number | null = null
   #pacedBeats = ''
   readonly loop: Loop
@@ -170,6 +176,8 @@ class Body {
       isHolder: (agent) => holdersIn(this.loop.state).has(agent),
       askerOf: (group) => this.#askerOf(group),
     })
+    this.#disks = new DiskWatch({ folders: dataFolders(platform, name), clock })
+    this.#certificates = new CertificateWatch(certificateFiles(platform, name))
     this.loop = new Loop({
       core: { start: startNode, step: stepNode },
       settings,
@@ -183,6 +191,7 @@ class Body {
         this.#performer.perform(action)
       },
       onStepped: (state) => {
+        this.#leaseLow.note(state, clock.nowMs())
         this.#followHolders(state)
         this.#keepPace(state)
       },
@@ -200,8 +209,16 @@ class Body {
       if (own === undefined || member === undefined) return null
       return { settings: own, member, moment: moment(), wallMs: clock.wallMs() }
     }
+    const engines = new Map(platform.groups.map(({ name, engine }) => [name, engine]))
     this.#metrics.watch({
       settings,
+      site: this.#spec.site,
+      version: VERSION,
+      engineOf: (group) => engines.get(group) ?? '',
+      store: this.#port,
+      disk: (member) => this.#disks.reading(member),
+      leaseLowMs: (member, nowMs) => this.#leaseLow.lowMs(member, nowMs),
+      certificateEnds: () => this.#certificates.ends(),
       moment,
       loopGapMaxMs: () => this.loop.gapMaxMs(),
       guard: this.#guard,
@@ -242,6 +259,8 @@ class Body {
     const { platform, clock, log } = this.#options
     const settings = this.#settings
     this.#siteWatch = watchSites({ platform, clock, log, settings, store: this.#store, moment: () => this.#moment() })
+    this.#disks.start()
+    this.#certificates.start()
   }
 
   /** Gives away what is held, then stops deciding, then stops the engines that must not stay. */
@@ -273,6 +292,8 @@ class Body {
 
   async release(): Promise<void> {
     this.loop.stop()
+    this.#disks.close()
+    this.#certificates.close()
     this.#guard.close()
     for (const peer of this.#peers.values()) await peer.close()
     for (const adapter of this.#adapters.values()) await adapter.close()

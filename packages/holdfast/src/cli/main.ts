@@ -2,11 +2,13 @@
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import { HoldfastError } from '../errors.ts'
+import { registerAlerts } from './alerts-command.ts'
 import { registerDiscover } from './discover-command.ts'
 import { registerEvidence } from './evidence-command.ts'
 import { EXIT, EXIT_HELP, type ExitCode } from './exit-codes.ts'
 import { registerExplain } from './explain-command.ts'
 import { registerExtras } from './extra-commands.ts'
+import { registerGenerate } from './generate-command.ts'
 import { registerMoves } from './move-command.ts'
 import { registerPause } from './pause-command.ts'
 import { registerProcesses } from './run-command.ts'
@@ -86,6 +88,8 @@ function programFor(shell: Shell): Command {
   registerValidate(program, shell)
   registerEvidence(program, shell)
   registerDiscover(program, shell)
+  registerAlerts(program, shell)
+  registerGenerate(program, shell)
   registerProcesses(program, shell)
   registerExtras(program, shell)
   for (const command of program.commands) command.copyInheritedSettings(program)

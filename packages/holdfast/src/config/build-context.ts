@@ -5,5 +5,6 @@ export interface BuildContext {
   readonly file: string
   readonly folder: string
   readonly secrets: SecretReader
-  readonly need: 'all' | 'agents' | 'none'
+  /** `alerts`: those of the channels, which no agent needs. */
+  readonly need: 'all' | 'agents' | 'alerts' | 'none'
 }

@@ -9,7 +9,7 @@ export interface SupervisedContext {
   readonly folder: string
   readonly secrets: SecretReader
   /** Looking and asking need every secret of these groups, also where those of managed ones are not needed. */
-  readonly need: 'all' | 'agents' | 'none'
+  readonly need: 'all' | 'agents' | 'alerts' | 'none'
 }
 
 type DescribedGroup = Description['groups'][number]
@@ -23,7 +23,7 @@ export function supervisedOf(group: DescribedSupervised, index: number, context:
   const { supervised } = group
   const at = (...rest: string[]): Path => ['groups', index, 'supervised', ...rest]
   const secret = (source: SecretSource, ...rest: string[]) =>
-    context.secrets.read(source, at(...rest), 'password', context.need !== 'none')
+    context.secrets.read(source, at(...rest), 'password', asked(context))
   const { username, password } = supervised
   const observer = 'observer' in supervised ? supervised.observer : undefined
   return {
@@ -54,7 +54,11 @@ function tlsOf(
   if (tls === undefined) return null
   const file = (name: string | undefined) => (name === undefined ? null : resolve(context.folder, name))
   const keyFile = file(tls.key)
-  const wrong = keyFile === null || context.need === 'none' ? null : keyFileMistake(keyFile)
+  const wrong = keyFile === null || !asked(context) ? null : keyFileMistake(keyFile)
   if (wrong !== null) context.secrets.mistakes.push({ path, at: 'value', what: wrong.what, right: wrong.right })
   return { caFile: resolve(context.folder, tls.ca), certFile: file(tls.cert), keyFile }
+}
+
+function asked({ need }: SupervisedContext): boolean {
+  return need === 'all' || need === 'agents'
 }

@@ -1,6 +1,7 @@
 /** From a description of the right shape to the platform: defaults, absolute paths, numbers, secrets. */
 import { resolve } from 'node:path'
 import { PROFILES, type Replication } from '../core/settings.ts'
+import { alertsOf } from './build-alerts.ts'
 import type { BuildContext } from './build-context.ts'
 import { timingOfGroup } from './build-group.ts'
 import { buildServices } from './build-moves.ts'
@@ -40,6 +41,9 @@ export function buildPlatform(description: Description, context: BuildContext): 
     ),
     routers: (description.routers ?? []).map(routerOf),
     services: buildServices(description, context),
+    alerts: alertsOf(description.alerts, context.folder, (source, path) =>
+      context.secrets.read(source, path, 'password', context.need === 'alerts'),
+    ),
   }
 }
 
@@ -90,7 +94,12 @@ function agentOf(agent: DescribedAgent, index: number, description: Description,
     token:
       agentDefaults === undefined
         ? new Secret('the key agentDefaults.token, which is not given', null)
-        : context.secrets.read(agentDefaults.token, ['agentDefaults', 'token'], 'token', context.need !== 'none'),
+        : context.secrets.read(
+            agentDefaults.token,
+            ['agentDefaults', 'token'],
+            'token',
+            context.need === 'all' || context.need === 'agents',
+          ),
     tls: tlsOf(agent.tls ?? agentDefaults?.tls, tlsPath, context),
     watchdog:
       agent.watchdog === undefined

@@ -6,6 +6,7 @@ import { closeSync, openSync, readSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { buildPlatform } from './build.ts'
 import { checkAddresses } from './checks/addresses.ts'
+import { checkAlerts } from './checks/alerts.ts'
 import { checkEngine } from './checks/engine.ts'
 import { checkFolders } from './checks/folders.ts'
 import { checkGroupSecrets } from './checks/group-secrets.ts'
@@ -30,8 +31,8 @@ export type { Mistake } from './mistake.ts'
 
 export interface LoadOptions {
   readonly env: Readonly<Record<string, string | undefined>>
-  /** Which secrets must be there: all (default), those for talking to agents, or none. */
-  readonly secrets?: 'all' | 'agents' | 'none'
+  /** Which secrets must be there: all that processes need (default), those for agents, those of alerts, or none. */
+  readonly secrets?: 'all' | 'agents' | 'alerts' | 'none'
 }
 
 export type Loaded =
@@ -53,6 +54,7 @@ const CHECKS: readonly Check[] = [
   checkObjectives,
   checkHooks,
   checkSupervised,
+  checkAlerts,
 ]
 
 export function loadPlatform(path: string, options: LoadOptions): Loaded {

@@ -2,6 +2,7 @@
  * What one `holdfast.yaml` means once it is read, checked and completed: every default filled in, every path absolute,
  * every secret read. Made by `load.ts`; nothing here looks at YAML. The core's view of it is made by `settings.ts`.
  */
+import type { Severity } from '../core/alerts/rules.ts'
 import type { Replication, Timing } from '../core/settings.ts'
 import type { Secret } from './secret.ts'
 import type { SupervisedSpec } from './supervised.ts'
@@ -154,6 +155,45 @@ export interface ServiceSpec {
   readonly hooks: readonly HookSpec[]
 }
 
+export type ChannelSpec =
+  | { readonly kind: 'slack'; readonly name: string; readonly url: Secret }
+  | { readonly kind: 'webhook'; readonly name: string; readonly url: string; readonly secret: Secret | null }
+  | { readonly kind: 'pagerduty'; readonly name: string; readonly key: Secret; readonly url: string }
+  | {
+      readonly kind: 'mail'
+      readonly name: string
+      readonly server: Address
+      readonly tls: 'starttls' | 'implicit' | 'none'
+      readonly user: string | null
+      readonly password: Secret | null
+      readonly from: string
+      readonly to: readonly string[]
+    }
+
+/** Null: as the rule has it. */
+export interface RuleOverride {
+  readonly enabled: boolean
+  readonly severity: Severity | null
+  readonly forMs: number | null
+  readonly limit: number | null
+}
+
+export interface AlertsSpec {
+  readonly channels: readonly ChannelSpec[]
+  readonly routes: Readonly<Record<Severity, readonly string[]>>
+  readonly escalation: { readonly afterMs: number; readonly to: readonly string[] } | null
+  /** Between two looks at all agents and routers. */
+  readonly everyMs: number
+  readonly groupWaitMs: number
+  readonly repeatMs: number
+  /** Folder of what was told, silences and acknowledgements. Absolute. */
+  readonly dir: string
+  /** Base of the links in messages; null: the page that comes with Holdfast. */
+  readonly runbook: string | null
+  /** By the id of the rule. */
+  readonly rules: Readonly<Record<string, RuleOverride>>
+}
+
 export interface Platform {
   readonly version: 1
   readonly name: string
@@ -169,6 +209,7 @@ export interface Platform {
   readonly supervised: readonly SupervisedSpec[]
   readonly routers: readonly RouterSpec[]
   readonly services: readonly ServiceSpec[]
+  readonly alerts: AlertsSpec
 }
 
 export function agentByName(platform: Platform, name: string): AgentSpec | null {

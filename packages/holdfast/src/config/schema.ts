@@ -4,6 +4,7 @@
  * Rules that look at more than one value live in `checks/`.
  */
 import { z } from 'zod'
+import { alertsShape } from './schema-alerts.ts'
 import {
   address,
   block,
@@ -357,6 +358,7 @@ export const descriptionSchema = block(
     agents: list(agent, 'agents').describe('One per host with members.').optional(),
     groups: list(group, 'groups').describe('Data sets.'),
     routers: list(router, 'routers').describe('Doors for applications.').optional(),
+    alerts: alertsShape.optional(),
     services: list(business, 'services').describe('What moves between sites as one.').optional(),
   },
   'Description of one Holdfast platform.',

@@ -16,6 +16,11 @@ export class Secret {
     this.#text = text
   }
 
+  /** The file it comes from, for programs of others that read it themselves; null: it comes from the environment. */
+  get file(): string | null {
+    return this.origin.startsWith('file ') ? this.origin.slice('file '.length) : null
+  }
+
   get known(): boolean {
     return this.#text !== null
   }

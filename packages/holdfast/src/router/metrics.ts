@@ -1,5 +1,6 @@
 /** `/metrics` as text, `/readyz` (every primary door is open) and `/livez`. Answered from state. */
 import { createServer } from 'node:http'
+import { ROUTER_FAMILIES, type RouterMetric } from '../core/metric-families.ts'
 import { HoldfastError } from '../errors.ts'
 import type { RouterStatus } from './status.ts'
 
@@ -46,29 +47,27 @@ function answer(path: string, status: RouterStatus): readonly [number, string] {
   return closed.length === 0 ? [200, 'ok\n'] : [503, closed.join('')]
 }
 
-type Kind = 'gauge' | 'counter'
-type Row<T> = readonly [name: string, kind: Kind, help: string, value: (of: T) => number]
+type Row<T> = readonly [name: RouterMetric, value: (of: T) => number]
 type Counts = Omit<RouterStatus['readDoors'][number], 'replicas'>
 
 const ROUTES: readonly Row<RouterStatus['doors'][number]>[] = [
-  ['route_open', 'gauge', 'New connections go to a primary', (door) => (door.route === 'open' ? 1 : 0)],
-  ['epoch', 'gauge', 'Newest leadership this router has seen', (door) => door.epoch],
+  ['holdfast_router_route_open', (door) => (door.route === 'open' ? 1 : 0)],
+  ['holdfast_router_epoch', (door) => door.epoch],
 ]
 const DOORS: readonly Row<Counts>[] = [
-  ['sessions', 'gauge', 'Client connections', (door) => door.sessions],
-  ['held', 'gauge', 'Client connections that wait for a backend', (door) => door.held],
-  ['accepted_total', 'counter', 'Connections accepted', (door) => door.accepted],
-  ['refused_total', 'counter', 'Connections refused with a reason', (door) => door.refused],
-  ['cut_total', 'counter', 'Sessions cut because their route ended', (door) => door.cut],
-  ['bytes_up_total', 'counter', 'Bytes from clients to backends', (door) => door.bytesUp],
-  ['bytes_down_total', 'counter', 'Bytes from backends to clients', (door) => door.bytesDown],
+  ['holdfast_router_sessions', (door) => door.sessions],
+  ['holdfast_router_held', (door) => door.held],
+  ['holdfast_router_accepted_total', (door) => door.accepted],
+  ['holdfast_router_refused_total', (door) => door.refused],
+  ['holdfast_router_cut_total', (door) => door.cut],
+  ['holdfast_router_bytes_up_total', (door) => door.bytesUp],
+  ['holdfast_router_bytes_down_total', (door) => door.bytesDown],
 ]
-/** Gauges, because they begin anew with each relay. */
 const RELAYS: readonly Row<NonNullable<RouterStatus['doors'][number]['relay']>>[] = [
-  ['relay_up', 'gauge', 'The relay before the door runs', (relay) => (relay.running ? 1 : 0)],
-  ['relay_sessions', 'gauge', 'Clients at the relay, those it leads to the router included', (relay) => relay.sessions],
-  ['relay_bytes_up', 'gauge', 'Bytes from clients since the relay started', (relay) => relay.bytesUp],
-  ['relay_bytes_down', 'gauge', 'Bytes to clients since the relay started', (relay) => relay.bytesDown],
+  ['holdfast_router_relay_up', (relay) => (relay.running ? 1 : 0)],
+  ['holdfast_router_relay_sessions', (relay) => relay.sessions],
+  ['holdfast_router_relay_bytes_up', (relay) => relay.bytesUp],
+  ['holdfast_router_relay_bytes_down', (relay) => relay.bytesDown],
 ]
 
 function metricsText({ doors, readDoors }: RouterStatus): string {
@@ -93,13 +92,13 @@ interface Sample<T> {
 
 function familiesOf<T>(rows: readonly Row<T>[], samples: readonly Sample<T>[]): string[] {
   if (samples.length === 0) return []
-  return rows.flatMap(([short, kind, help, value]) => {
-    const name = `holdfast_router_${short}`
+  return rows.flatMap(([name, value]) => {
+    const { help, type } = ROUTER_FAMILIES[name]
     const text = (labels: Sample<T>['labels']): string =>
       Object.entries(labels)
         .map(([label, word]) => `${label}="${word}"`)
         .join(',')
     const told = samples.map(({ labels, of }) => `${name}{${text(labels)}} ${value(of)}`)
-    return [`# HELP ${name} ${help}`, `# TYPE ${name} ${kind}`, ...told]
+    return [`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`, ...told]
   })
 }

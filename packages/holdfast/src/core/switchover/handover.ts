@@ -15,7 +15,7 @@ const CHECKPOINT_DEADLINE_MS = 60_000
 /** Deadlines of a request after which a target that does not confirm is given up. */
 const CONFIRM_REQUESTS = 4
 /** A target further behind than this would stretch the pause. */
-const TARGET_LAG_BYTES_MAX = 16 * 1024 * 1024
+export const TARGET_LAG_BYTES_MAX = 16 * 1024 * 1024
 /** What a moment may mend: the target just came back, or the network blinked. */
 const PASSING = new Set([
   'target-not-heard',

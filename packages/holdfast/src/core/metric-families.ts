@@ -1,0 +1,133 @@
+/**
+ * Every number that agents and routers export, in one table: who exports it, its type, labels, unit and meaning.
+ * Agents and routers build their `/metrics` from it, alert rules may name nothing else, and the reference page is made
+ * from it. Label values are names from the description and fixed words only.
+ */
+export interface MetricFamily {
+  readonly source: 'agent' | 'router'
+  readonly type: 'gauge' | 'counter' | 'histogram'
+  readonly labels: readonly string[]
+  readonly unit: 'bytes' | 'seconds' | 'unix seconds' | 'bytes per second' | 'count' | '0 or 1' | 'number'
+  readonly help: string
+}
+
+type Row = Omit<MetricFamily, 'source'>
+type Unit = MetricFamily['unit']
+
+const gauge = <const L extends readonly string[]>(labels: L, unit: Unit, help: string) =>
+  ({ type: 'gauge', labels, unit, help }) as const satisfies Row
+const counter = <const L extends readonly string[]>(labels: L, help: string) =>
+  ({ type: 'counter', labels, unit: 'count', help }) as const satisfies Row
+const histogram = <const L extends readonly string[]>(labels: L, help: string) =>
+  ({ type: 'histogram', labels, unit: 'seconds', help }) as const satisfies Row
+
+const NONE = [] as const
+const MEMBER = ['group', 'member'] as const
+
+export const AGENT_FAMILIES = {
+  holdfast_agent_info: gauge(['agent', 'site', 'version'], 'number', 'Always one; who answers and what it runs'),
+  holdfast_member_info: gauge(
+    [...MEMBER, 'site', 'engine', 'failover'],
+    'number',
+    'Always one; where the member stands, what it runs and who moves its primary',
+  ),
+  holdfast_member_role: gauge([...MEMBER, 'role'], '0 or 1', 'One for the role the member has'),
+  holdfast_member_epoch: gauge(MEMBER, 'number', 'Number of the leadership the member knows'),
+  holdfast_member_engine_up: gauge(MEMBER, '0 or 1', 'One while the engine answers its agent'),
+  holdfast_member_receiving: gauge(MEMBER, '0 or 1', 'One while a replica receives from its primary'),
+  holdfast_member_lag_bytes: gauge(MEMBER, 'bytes', 'Bytes behind what the holder published; no sample if unknown'),
+  holdfast_member_lag_seconds: gauge(
+    MEMBER,
+    'seconds',
+    'Age of the oldest published byte the member lacks; no sample if unknown',
+  ),
+  holdfast_member_lag_bound_bytes: gauge(
+    MEMBER,
+    'bytes',
+    'With async: beyond this a replica does not take over. Else: beyond this a planned move is refused',
+  ),
+  holdfast_member_lag_bound_seconds: gauge(
+    MEMBER,
+    'seconds',
+    'Beyond this a replica does not take over; only with async',
+  ),
+  holdfast_member_writable_seconds: gauge(MEMBER, 'seconds', 'Trust left without another beat; 0: not open for writes'),
+  holdfast_lease_left_low_seconds: gauge(
+    MEMBER,
+    'seconds',
+    'Least trust that was left within the last minute; no sample unless open for writes in it',
+  ),
+  holdfast_lease_ttl_seconds: gauge(MEMBER, 'seconds', 'Length of the lease'),
+  holdfast_group_eligible_replicas: gauge(
+    MEMBER,
+    'count',
+    'Members besides the holder that could take over without breaking a rule, as this member sees it',
+  ),
+  holdfast_group_paused: gauge(MEMBER, '0 or 1', 'One while no automatic change of primary is made'),
+  holdfast_group_failsafe: gauge(MEMBER, '0 or 1', 'One while writes go on without the store by consent of all'),
+  holdfast_fences_total: counter(MEMBER, 'Fences done by the agent'),
+  holdfast_promotions_total: counter(MEMBER, 'Promotions that succeeded'),
+  holdfast_guard_up: gauge(NONE, '0 or 1', 'One while the guard answers'),
+  holdfast_guard_fired: gauge(NONE, 'count', 'Fences the guard did on its own since the start'),
+  holdfast_store_reachable: gauge(NONE, '0 or 1', 'One while the store has answered within a lease'),
+  holdfast_store_silent_seconds: gauge(
+    NONE,
+    'seconds',
+    'Time since the newest answered call left; no sample before it',
+  ),
+  holdfast_store_request_seconds: histogram(['operation', 'result'], 'Time of one call of the store'),
+  holdfast_store_nonsense_total: counter(NONE, 'Values of the store that were no records'),
+  holdfast_engine_command_seconds: histogram(['command', 'ok'], 'Time of one engine command'),
+  holdfast_disk_free_bytes: gauge(MEMBER, 'bytes', 'Free for the engine on the file system of its data folder'),
+  holdfast_disk_size_bytes: gauge(MEMBER, 'bytes', 'Size of the file system of the data folder'),
+  holdfast_disk_growth_bytes_per_second: gauge(
+    MEMBER,
+    'bytes per second',
+    'How fast that file system fills, over the last hour at most; no sample in the first five minutes',
+  ),
+  holdfast_certificate_expiry_timestamp_seconds: gauge(
+    ['use', 'part', 'group'],
+    'unix seconds',
+    'When the first certificate in a TLS file ends; no sample if the file cannot be read',
+  ),
+  holdfast_loop_age_seconds: gauge(NONE, 'seconds', 'Time since the core last ran'),
+  holdfast_loop_gap_max_seconds: gauge(NONE, 'seconds', 'Longest pause between two steps since the start'),
+  holdfast_journal_dropped: gauge(NONE, 'count', 'Journal entries lost since the start'),
+  holdfast_decisions: gauge(['code'], 'count', 'Decisions told since the start, by reason code'),
+  process_resident_memory_bytes: gauge(NONE, 'bytes', 'Resident memory of the agent'),
+  process_cpu_seconds: gauge(NONE, 'seconds', 'Processor time of the agent'),
+} as const satisfies Readonly<Record<string, Row>>
+
+const DOOR = ['group', 'door'] as const
+
+export const ROUTER_FAMILIES = {
+  holdfast_router_route_open: gauge(['group'], '0 or 1', 'New connections go to a primary'),
+  holdfast_router_epoch: gauge(['group'], 'number', 'Newest leadership this router has seen'),
+  holdfast_router_sessions: gauge(DOOR, 'count', 'Client connections'),
+  holdfast_router_held: gauge(DOOR, 'count', 'Client connections that wait for a backend'),
+  holdfast_router_accepted_total: counter(DOOR, 'Connections accepted'),
+  holdfast_router_refused_total: counter(DOOR, 'Connections refused with a reason'),
+  holdfast_router_cut_total: counter(DOOR, 'Sessions cut because their route ended'),
+  holdfast_router_bytes_up_total: counter(DOOR, 'Bytes from clients to backends'),
+  holdfast_router_bytes_down_total: counter(DOOR, 'Bytes from backends to clients'),
+  holdfast_router_relay_up: gauge(['group'], '0 or 1', 'The relay before the door runs'),
+  holdfast_router_relay_sessions: gauge(
+    ['group'],
+    'count',
+    'Clients at the relay, those it leads to the router included',
+  ),
+  // Gauges, because they begin anew with each relay.
+  holdfast_router_relay_bytes_up: gauge(['group'], 'bytes', 'Bytes from clients since the relay started'),
+  holdfast_router_relay_bytes_down: gauge(['group'], 'bytes', 'Bytes to clients since the relay started'),
+} as const satisfies Readonly<Record<string, Row>>
+
+export type AgentMetric = keyof typeof AGENT_FAMILIES
+export type RouterMetric = keyof typeof ROUTER_FAMILIES
+export type MetricName = AgentMetric | RouterMetric
+
+/** All of them with who exports each, in the order of the tables. */
+export function metricFamilies(): ReadonlyMap<string, MetricFamily> {
+  const of = (source: 'agent' | 'router', table: Readonly<Record<string, Row>>) =>
+    Object.entries(table).map(([name, row]): [string, MetricFamily] => [name, { source, ...row }])
+  return new Map([...of('agent', AGENT_FAMILIES), ...of('router', ROUTER_FAMILIES)])
+}
