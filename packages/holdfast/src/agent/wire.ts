@@ -3,7 +3,7 @@ import { mkdirSync } from 'node:fs'
 import { type AgentSpec, agentByName, membersOfAgent, type Platform } from '../config/platform.ts'
 import { nodeSettings } from '../config/settings.ts'
 import type { GroupRecord } from '../core/model.ts'
-import { membersOf, type NodeSettings, type NodeState, startNode, stepNode } from '../core/node.ts'
+import { type NodeSettings, type NodeState, startNode, stepNode } from '../core/node.ts'
 import { watchdogMaxMs } from '../core/settings.ts'
 import type { EngineAdapter, EngineEndpoint } from '../engines/contract.ts'
 import { HoldfastError } from '../errors.ts'
@@ -205,7 +205,7 @@ class Body {
     const moment = (): Moment => this.#moment()
     const known = (group: string): Known | null => {
       const own = settings.members.find((m) => m.group === group)
-      const member = own === undefined ? undefined : membersOf(this.loop.state)[own.self.member]
+      const member = own === undefined ? undefined : this.loop.state.members[own.self.member]
       if (own === undefined || member === undefined) return null
       return { settings: own, member, moment: moment(), wallMs: clock.wallMs() }
     }

@@ -16,7 +16,6 @@ import {
   sessionWakeAtMs,
 } from './lease/session.ts'
 import { ownState, type Turn } from './lease/turn.ts'
-import { leftAlone, leftUnread, type Unread, unreadBut, withRead } from './lease/unread.ts'
 import { type AgentName, type MemberName, NEVER_MS, type PublishedPosition, type Reason } from './model.ts'
 import type { Action, MemberEvent, SessionEvent, StepResult } from './protocol.ts'
 import type { MemberSettings } from './settings.ts'
@@ -38,8 +37,6 @@ export interface NodeState {
   readonly members: Readonly<Record<MemberName, MemberState>>
   /** Ids of actions; each is used once in the life of the process. */
   readonly nextId: number
-  /** Reports that `members` has not taken in; `membersOf` has. Absent in journals of earlier versions. */
-  readonly unread?: Unread | null
 }
 
 export type NodeEvent =
@@ -49,7 +46,7 @@ export type NodeEvent =
 
 export function startNode(settings: NodeSettings, bootId: string, nowMs: number): NodeState {
   const members = Object.fromEntries(settings.members.map((m) => [m.self.member, startMember(nowMs)]))
-  return { bootId, session: { ...CLOSED, nextBeatAtMs: nowMs }, members, nextId: 1, unread: null }
+  return { bootId, session: { ...CLOSED, nextBeatAtMs: nowMs }, members, nextId: 1 }
 }
 
 /** What one step gathers. Mutable, but born and gone within `stepNode`. */
@@ -58,21 +55,17 @@ interface Draft {
   members: Readonly<Record<MemberName, MemberState>>
   nextId: number
   wakeAtMs: number
-  unread: Unread | null
   readonly actions: Action[]
   readonly reasons: Reason[]
 }
 
 export function stepNode(state: NodeState, event: NodeEvent, settings: NodeSettings): StepResult<NodeState> {
   const { nowMs } = event.event
-  const kept = event.to === 'member' && event.event.kind === 'peer' ? keptForLater(state, event, settings) : null
-  if (kept !== null) return kept
   const draft: Draft = {
     session: state.session,
     members: state.members,
     nextId: state.nextId,
     wakeAtMs: NEVER_MS,
-    unread: state.unread ?? null,
     actions: [],
     reasons: [],
   }
@@ -87,7 +80,7 @@ export function stepNode(state: NodeState, event: NodeEvent, settings: NodeSetti
     const own = event.to === 'member' && event.member === member.self.member ? event.event : null
     // Every member is looked at whenever time or trust moved; a fact about one member concerns only that one.
     if (own !== null) runMember(draft, member, own)
-    else if (event.to === 'node' || trustMoved) tickMember(draft, member, nowMs)
+    else if (event.to === 'node' || trustMoved) runMember(draft, member, { kind: 'tick', nowMs })
     draft.wakeAtMs = Math.min(draft.wakeAtMs, draft.members[member.self.member]?.wakeAtMs ?? NEVER_MS)
   }
   const closed = draft.session.phase === 'closed'
@@ -98,43 +91,8 @@ export function stepNode(state: NodeState, event: NodeEvent, settings: NodeSetti
   }
   const wakeAtMs = Math.min(draft.wakeAtMs, sessionWakeAtMs(draft.session, nowMs, mayOpen))
   const { session, members, nextId } = draft
-  const next: NodeState = { bootId: state.bootId, session, members, nextId, unread: draft.unread }
+  const next: NodeState = { bootId: state.bootId, session, members, nextId }
   return { state: next, actions: draft.actions, reasons: draft.reasons, wakeAtMs }
-}
-
-const NONE: readonly never[] = []
-
-/** A report that waits unread while nothing else is due; null: it must be decided on. */
-function keptForLater(state: NodeState, event: NodeEvent, settings: NodeSettings): StepResult<NodeState> | null {
-  const { session } = state
-  const { nowMs } = event.event
-  if (session.phase !== 'live' || nowMs >= session.trustedUntilMs || nowMs >= session.nextBeatAtMs) return null
-  if (event.to !== 'member' || event.event.kind !== 'peer') return null
-  const hearing = { report: event.event.report, nowMs, confirmedAtMs: session.lastConfirmedSentAtMs }
-  let unread: Unread | null = null
-  let wakeAtMs = sessionWakeAtMs(session, nowMs, false)
-  for (const member of settings.members) {
-    const own = state.members[member.self.member]
-    if (own === undefined) continue
-    if (own.wakeAtMs < wakeAtMs) wakeAtMs = own.wakeAtMs
-    if (member.self.member === event.member) unread = leftUnread(own, member, state.unread ?? null, hearing)
-  }
-  if (unread === null) return null
-  const { bootId, members, nextId } = state
-  return { state: { bootId, session, members, nextId, unread }, actions: NONE, reasons: NONE, wakeAtMs }
-}
-
-/** Every member's state with all that was heard. */
-export function membersOf({ members, unread = null }: NodeState): NodeState['members'] {
-  if (unread === null) return members
-  return Object.fromEntries(Object.entries(members).map(([name, state]) => [name, withRead(state, name, unread)]))
-}
-
-function tickMember(draft: Draft, settings: MemberSettings, nowMs: number): void {
-  const state = draft.members[settings.self.member]
-  const unread = state === undefined ? null : leftAlone(state, settings, draft.unread, nowMs)
-  if (unread === null) runMember(draft, settings, { kind: 'tick', nowMs })
-  else draft.unread = unread
 }
 
 function runMember(draft: Draft, settings: MemberSettings, event: MemberEvent): void {
@@ -155,7 +113,7 @@ function runMember(draft: Draft, settings: MemberSettings, event: MemberEvent): 
         }
       : null,
     nextId: draft.nextId,
-    state: withRead(state, settings.self.member, draft.unread),
+    state: { ...state },
     wakeAtMs: NEVER_MS,
     actions: draft.actions,
     reasons: draft.reasons,
@@ -163,7 +121,6 @@ function runMember(draft: Draft, settings: MemberSettings, event: MemberEvent): 
   stepMember(turn, event)
   ownState(turn).wakeAtMs = turn.wakeAtMs
   draft.nextId = turn.nextId
-  draft.unread = unreadBut(draft.unread, settings.self.member)
   draft.members = withEntry(draft.members, settings.self.member, turn.state)
 }
 

@@ -3,10 +3,9 @@
  */
 import { assert } from '../assert.ts'
 import { withEntry } from '../entry.ts'
-import type { EngineView, GroupRecord, MemberName, PeerReport, Revision, SessionRecord } from '../model.ts'
+import type { EngineView, GroupRecord, PeerReport, Revision, SessionRecord } from '../model.ts'
 import type { MemberEvent } from '../protocol.ts'
-import type { MemberSettings, MemberSpec } from '../settings.ts'
-import { type HolderFact, type MemberState, UNSAID } from './member-state.ts'
+import type { HolderFact, MemberState } from './member-state.ts'
 import { because, ownState, patch, standing, type Turn, writableUntilMs } from './turn.ts'
 
 /** Published log ends remembered; with one per beat this covers the longest loss bound that makes sense to check. */
@@ -20,16 +19,11 @@ type EventOf<K extends MemberEvent['kind']> = Extract<MemberEvent, { kind: K }>
 
 export function noticeGap(turn: Turn): void {
   const gapMs = turn.nowMs - turn.state.lastEventAtMs
-  if (isGap(gapMs, turn.settings)) {
+  if (gapMs < 0 || gapMs > Math.max(GAP_MS_MAX, 2 * turn.settings.timing.beatMs)) {
     ownState(turn).tiltUntilMs = turn.nowMs + turn.settings.timing.ttlMs
     because(turn, 'loop-gap', { rule: 'R23', gapMs: Math.round(gapMs), holdMs: turn.settings.timing.ttlMs })
   }
   ownState(turn).lastEventAtMs = turn.nowMs
-}
-
-/** The loop stood still between two events, or the clock did not. */
-export function isGap(gapMs: number, { timing }: MemberSettings): boolean {
-  return gapMs < 0 || gapMs > Math.max(GAP_MS_MAX, 2 * timing.beatMs)
 }
 
 export function learnRecord(turn: Turn, revision: Revision, value: GroupRecord | null, readSentAtMs: number): void {
@@ -60,7 +54,7 @@ function startEpoch(turn: Turn): void {
     deferredTo: null,
     deferUntilMs: 0,
     gathering: null,
-    said: UNSAID,
+    said: {},
   })
 }
 
@@ -149,8 +143,7 @@ function afterOf(turn: Turn, holder: HolderFact): number | null {
 
 function remember(history: HolderFact['history'], lsn: number | null, afterMs: number | null): HolderFact['history'] {
   if (lsn === null || afterMs === null || history.at(-1)?.lsn === lsn) return history
-  const kept = history.length < HISTORY_MAX ? history : history.slice(1 - HISTORY_MAX)
-  return [...kept, { lsn, afterMs }]
+  return [...history, { lsn, afterMs }].slice(-HISTORY_MAX)
 }
 
 export function learnView(turn: Turn, view: EngineView): void {
@@ -179,14 +172,9 @@ function paceOf(before: MemberState['pace'], view: EngineView, nowMs: number): M
 }
 
 export function learnPeer(turn: Turn, report: PeerReport): void {
-  const { self, members } = turn.settings
-  if (report.member === self.member || !isAmong(members, report.member)) return
+  if (report.member === turn.settings.self.member) return
+  if (!turn.settings.members.some((m) => m.member === report.member)) return
   ownState(turn).peers = withEntry(turn.state.peers, report.member, { report, atMs: turn.nowMs })
-}
-
-export function isAmong(members: readonly MemberSpec[], name: MemberName): boolean {
-  for (const { member } of members) if (member === name) return true
-  return false
 }
 
 export function learnFreezeAnswer(turn: Turn, event: EventOf<'freeze-answer'>): void {

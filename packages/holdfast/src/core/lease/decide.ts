@@ -48,7 +48,7 @@ export function stepMember(turn: Turn, event: MemberEvent): void {
     observe(turn)
     return
   }
-  if (event.kind === 'peer' && isRoutine(turn, event.report.member, peers[event.report.member])) return
+  if (event.kind === 'peer' && isRoutine(turn, event.report.member, peers)) return
   assert(mayByEvent(before, event.kind, turn.state.role), `no way from ${before} by ${event.kind}`, turn.state.role)
   decideUntilStable(turn)
   arm(turn)

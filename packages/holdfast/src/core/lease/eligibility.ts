@@ -12,7 +12,7 @@ import {
   type PublishedPosition,
 } from '../model.ts'
 import type { MemberSettings, MemberSpec } from '../settings.ts'
-import type { HolderFact, MemberState, PeerFact } from './member-state.ts'
+import type { HolderFact, MemberState } from './member-state.ts'
 
 /**
  * Share of the loss bound that an async holder may have acknowledged without having published it. It closes the gate at
@@ -148,12 +148,9 @@ function cleanlyReceived(record: GroupRecord, view: EngineView): boolean {
 /** The last open holder's own word on its log: from its session as seen here, or as kept by a claim that failed. */
 function publishedBy(c: Case): PublishedPosition | null {
   const openedEpoch = c.record.lastOpen?.epoch ?? -1
-  const told = c.holder?.published ?? null
-  const kept = c.record.lastPublished
-  const isKept = kept !== null && kept.epoch === openedEpoch
-  if (told === null || told.epoch !== openedEpoch) return isKept ? kept : null
+  const words = [c.holder?.published ?? null, c.record.lastPublished].filter((p) => p?.epoch === openedEpoch)
   // Either may be old: a watch that lagged, or a record written at the opening. The one further on is the newer.
-  return isKept && kept.lsn > told.lsn ? kept : told
+  return words.reduce((a, b) => ((b?.lsn ?? -1) > (a?.lsn ?? -1) ? b : a), null)
 }
 
 function floorLsn(c: Case): number {
@@ -251,11 +248,9 @@ export function freshReport(
   nowMs: number,
 ): PeerReport | null {
   const fact = state.peers[member]
-  return fact !== undefined && isFresh(fact, settings, nowMs) ? fact.report : null
-}
-
-function isFresh(fact: PeerFact, settings: MemberSettings, nowMs: number): boolean {
-  return nowMs - fact.atMs + fact.report.loopAgeMs <= settings.timing.reportMaxAgeMs
+  if (fact === undefined) return null
+  const ageMs = nowMs - fact.atMs + fact.report.loopAgeMs
+  return ageMs <= settings.timing.reportMaxAgeMs ? fact.report : null
 }
 
 /** Disk of a member whose copy is complete, by its newest report; null: not known. */
@@ -265,13 +260,7 @@ export function readyDisk(
   member: MemberName,
   nowMs: number,
 ): string | null {
-  return diskIn(state.peers[member], settings, nowMs)
-}
-
-/** The same of one report. */
-export function diskIn(fact: PeerFact | undefined, settings: MemberSettings, nowMs: number): string | null {
-  if (fact === undefined || !isFresh(fact, settings, nowMs)) return null
-  const { engine } = fact.report
+  const engine = freshReport(state, settings, member, nowMs)?.engine
   return engine?.data === 'ready' ? engine.diskId : null
 }
 

@@ -4,7 +4,6 @@
  * A majority would not do: the members that agree need not be the ones the store agrees with.
  */
 import { NEVER_MS } from '../model.ts'
-import type { MemberSettings } from '../settings.ts'
 import { because, drawId, patch, standing, type Turn, wake, writableUntilMs } from './turn.ts'
 
 /** Rounds start when this many beats in a row went unconfirmed. */
@@ -46,12 +45,7 @@ export function askFailsafe(turn: Turn): void {
 }
 
 /** Too many beats in a row went unconfirmed. */
-export function beatsMissing(at: {
-  readonly session: { readonly confirmedAtMs: number } | null
-  readonly settings: MemberSettings
-  readonly nowMs: number
-}): boolean {
-  const { session, settings, nowMs } = at
+export function beatsMissing({ session, settings, nowMs }: Turn): boolean {
   return nowMs - (session?.confirmedAtMs ?? 0) > BEATS_MISSED * settings.timing.beatMs
 }
 

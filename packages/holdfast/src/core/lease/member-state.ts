@@ -184,26 +184,8 @@ export interface MemberState {
   /** When this member wants to be looked at again without another event. */
   readonly wakeAtMs: number
   /** Newest reason per topic, so that a standing reason is told once. */
-  readonly said: Readonly<Record<Topic, string>>
+  readonly said: Readonly<Record<string, string>>
 }
-
-/** Nothing stands. */
-export const UNSAID = {
-  alarm: '',
-  failsafe: '',
-  'failsafe-round': '',
-  follow: '',
-  founding: '',
-  guard: '',
-  holder: '',
-  observe: '',
-  store: '',
-  sync: '',
-  takeover: '',
-} as const
-
-/** What a standing reason is about. */
-export type Topic = keyof typeof UNSAID
 
 export type HandoverStep = 'checkpoint' | 'stop' | 'confirm' | 'release'
 
@@ -258,6 +240,6 @@ export function startMember(nowMs: number): MemberState {
     retry: { atMs: 0, count: 0 },
     observed: null,
     wakeAtMs: nowMs,
-    said: UNSAID,
+    said: {},
   }
 }

@@ -17,12 +17,10 @@ export type Proof =
       readonly silentMs: number
     }
 
-type Moment = Pick<Turn, 'state' | 'settings' | 'nowMs'>
-
 /** Other members leave a released lease to the one it was meant for during this many ttls. */
 const MEANT_FOR_TTLS = 1
 
-export function holderProof(turn: Moment): Proof {
+export function holderProof(turn: Turn): Proof {
   const { state } = turn
   const record = state.record?.value
   if (record === undefined || record === null || state.record === null) return { kind: 'alive' }
@@ -44,7 +42,7 @@ export function holderProof(turn: Moment): Proof {
   return { kind: 'gone', how: 'silent', silentMs: turn.nowMs - holder.unchangedSinceMs }
 }
 
-function released(turn: Moment, state: MemberState, to: string | null): Proof {
+function released(turn: Turn, state: MemberState, to: string | null): Proof {
   const gone = { kind: 'gone', how: 'released', silentMs: 0 } as const
   if (to === null || to === turn.settings.self.member || state.record === null) return gone
   const untilMs = state.record.firstSeenAtMs + MEANT_FOR_TTLS * turn.settings.timing.ttlMs

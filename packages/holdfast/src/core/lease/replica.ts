@@ -96,7 +96,7 @@ function followHolder(turn: Turn, record: GroupRecord): void {
 }
 
 /** A holder that stopped beating is not worth connecting to; when nothing was seen of it yet, it may be. */
-export function holderBeats(turn: Pick<Turn, 'state' | 'settings' | 'nowMs'>): boolean {
+export function holderBeats(turn: Turn): boolean {
   const { holder } = turn.state
   if (holder === null || holder.session === null) return true
   return turn.nowMs - holder.unchangedSinceMs < turn.settings.timing.ttlMs

@@ -4,7 +4,7 @@
 import type { GroupRecord, PublishedPosition, Reason, SessionId } from '../model.ts'
 import type { Action, EngineCommand, WritePurpose } from '../protocol.ts'
 import type { MemberSettings } from '../settings.ts'
-import type { MemberState, Topic } from './member-state.ts'
+import type { MemberState } from './member-state.ts'
 import { publishedOf } from './report.ts'
 
 export interface Turn {
@@ -71,7 +71,7 @@ export function because(turn: Turn, code: string, why: Why = {}): void {
 }
 
 /** Tells a standing reason once: again only when the code for this topic changes. `null` clears the topic. */
-export function standing(turn: Turn, topic: Topic, code: string | null, why: Why = {}): void {
+export function standing(turn: Turn, topic: string, code: string | null, why: Why = {}): void {
   if (turn.state.said[topic] === (code ?? '')) return
   patch(turn, { said: { ...turn.state.said, [topic]: code ?? '' } })
   if (code !== null) because(turn, code, why)
