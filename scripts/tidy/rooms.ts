@@ -91,10 +91,17 @@ export const ROOMS: readonly Room[] = [
     name: 'server',
     prefixes: [`${PRODUCT}/server/`],
     mayImport: [
-      ...['core', 'errors', 'io', 'config', 'client', 'evidence', 'plans'],
+      ...['core', 'errors', 'io', 'config', 'client', 'evidence', 'plans', 'status-view'],
       ...['engines', 'engine-contract', 'store', 'store-contract'],
     ],
     packages: 'any',
+  },
+  // Pure; the command line draws it, the server tells it.
+  {
+    name: 'status-view',
+    prefixes: [`${PRODUCT}/cli/status-view.ts`, `${PRODUCT}/cli/supervised-facts.ts`],
+    mayImport: ['core', 'errors', 'config', 'client'],
+    packages: 'none',
   },
   { name: 'cli', prefixes: [`${PRODUCT}/cli/`], mayImport: ['*'], packages: 'any' },
   { name: 'launcher', prefixes: ['packages/holdfast/bin/'], mayImport: ['cli'], packages: 'node' },

@@ -4,6 +4,7 @@
  * Health checks (no token): GET /primary, /replica?lag=<bytes>, /readyz, /livez, /metrics.
  * With `Authorization: Bearer <token>`:
  *   GET  /v1/status                      -> AgentStatus
+ *   GET  /v1/status?after=MARK&waitMs=N  -> the same once it differs from MARK, with the decisions since only
  *   GET  /v1/groups/:group/explain       -> GroupExplanation
  *   POST /v1/groups/:group/switchover    { to?, by, dryRun? }              -> IntentAccepted
  *   POST /v1/groups/:group/failover      { to?, by, allowDataLoss }        -> IntentAccepted
@@ -79,6 +80,12 @@ export interface AgentStatus {
   readonly groups: readonly GroupStatus[]
   /** The newest decisions, oldest first, at most 200. */
   readonly reasons: readonly ReasonLine[]
+  /** Decisions since this process started; with `boot` the number of each is its own for good. */
+  readonly reasonsTotal: number
+  /** Drawn by this process. */
+  readonly boot: string
+  /** What to ask with `after`. */
+  readonly mark: string
 }
 
 export interface CandidateVerdict {

@@ -403,7 +403,7 @@ export interface ApiPlatform {
     readonly witness: boolean
   }[]
   readonly store: {
-    readonly kind: 'embedded' | 'etcd'
+    readonly kind: 'embedded' | 'etcd' | 'none'
     readonly site: string | null
   }
   readonly agents: readonly ApiAgent[]

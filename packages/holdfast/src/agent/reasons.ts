@@ -20,6 +20,7 @@ export class ReasonLog {
   readonly #log: Pick<Log, 'info'>
   readonly #nonsense = new Map<string, string>()
   readonly #counts = new Map<string, number>()
+  #total = 0
   #stranger = { session: '', sinceMs: 0, told: false }
   #silent = false
   #silenceToldMs = Number.NEGATIVE_INFINITY
@@ -32,6 +33,7 @@ export class ReasonLog {
   add(reason: Reason): void {
     const line = { wallMs: Math.round(this.#clock.wallMs()), ...reason }
     this.#lines.push(line)
+    this.#total += 1
     if (this.#lines.length > REASONS_MAX) this.#lines.shift()
     this.#counts.set(reason.code, (this.#counts.get(reason.code) ?? 0) + 1)
     this.#log.info({ ...reason }, reason.code)
@@ -81,6 +83,17 @@ export class ReasonLog {
   /** Oldest first. */
   lines(): readonly ReasonLine[] {
     return [...this.#lines]
+  }
+
+  /** Decisions since the agent started, those that were forgotten included. */
+  get total(): number {
+    return this.#total
+  }
+
+  /** Those after the first `known`, oldest first, as far as they are still here. */
+  linesAfter(known: number): readonly ReasonLine[] {
+    const fresh = Math.min(this.#lines.length, Math.max(0, this.#total - known))
+    return fresh === 0 ? [] : this.#lines.slice(-fresh)
   }
 
   /** How often each code was given since the agent started; codes come from the core, so their number is bounded. */

@@ -1,9 +1,11 @@
 /** Status for people and tools, from state; and what peers ask: reports from state, freeze and failsafe by the core. */
+import { hash } from 'node:crypto'
 import { createRequire } from 'node:module'
 import type { AgentStatus } from '@holdfast/client'
-import type { NodeSettings } from '../core/node.ts'
+import type { NodeSettings, NodeState } from '../core/node.ts'
 import type { MemberSettings } from '../core/settings.ts'
 import { HoldfastError } from '../errors.ts'
+import { type ChangeBell, gistOf } from './change-bell.ts'
 import type { Request, Route } from './door.ts'
 import type { EngineLane } from './engine-lane.ts'
 import type { GuardDesk } from './guard-desk.ts'
@@ -26,12 +28,16 @@ export interface RouteOptions {
   readonly lanes: ReadonlyMap<string, EngineLane>
   readonly addresses: ReadonlyMap<string, { readonly host: string; readonly port: number }>
   readonly reasons: ReasonLog
+  readonly bell: ChangeBell
   readonly mailbox: Mailbox
   readonly questions: Questions
   /** Drawn by this process. */
   readonly boot: string
   readonly onTold: (telling: Telling) => void
 }
+
+/** Shorter than any proxy's patience with a silent answer. */
+const WAIT_MS_MAX = 10_000
 
 /** A hundred reports with three standbys each. */
 const TELLING_BYTES_MAX = 262_144
@@ -40,10 +46,8 @@ const TELLING_BYTES_MAX = 262_144
 const UNREACHABLE_TTLS = 1
 
 export function stateRoutes(options: RouteOptions): readonly Route[] {
-  // Routers ask often and read no reasons, which are most of the bytes.
-  const bare = (request: Request): boolean => request.query.get('reasons') === 'none'
   return [
-    { method: 'GET', path: '/v1/status', open: false, handle: (request) => ok(status(options, bare(request))) },
+    { method: 'GET', path: '/v1/status', open: false, handle: (request) => askedStatus(options, request) },
     { method: 'GET', path: '/v1/peer/reports', open: false, handle: () => ok(reports(options)) },
     {
       method: 'POST',
@@ -57,7 +61,22 @@ export function stateRoutes(options: RouteOptions): readonly Route[] {
   ]
 }
 
-function status(options: RouteOptions, bare: boolean): AgentStatus {
+/** Waits for a change when asked to; routers ask often and read no reasons, which are most of the bytes. */
+async function askedStatus(options: RouteOptions, { query }: Request): Promise<ReturnType<typeof ok>> {
+  const after = query.get('after')
+  if (after === null) return ok(status(options, query.get('reasons') === 'none' ? [] : options.reasons.lines()))
+  const waitMs = Math.min(WAIT_MS_MAX, Math.max(0, Number(query.get('waitMs')) || 0))
+  if (waitMs > 0) await options.bell.wait(after, waitMs)
+  const [boot, known] = after.split('.')
+  return ok(status(options, options.reasons.linesAfter(boot === options.boot ? Number(known) || 0 : 0)))
+}
+
+/** `BOOT.REASONS.STATE`: differs as soon as there is something to tell. */
+export function markOf(boot: string, reasons: ReasonLog, state: NodeState): string {
+  return `${boot}.${reasons.total}.${hash('sha256', gistOf(state), 'base64url').slice(0, 16)}`
+}
+
+function status(options: RouteOptions, reasons: AgentStatus['reasons']): AgentStatus {
   const { settings, store, guard } = options
   const moment = options.moment()
   const members = settings.members.flatMap((m) => {
@@ -77,7 +96,10 @@ function status(options: RouteOptions, bare: boolean): AgentStatus {
     guard: { alive: guard.alive, pid: guard.pid },
     members: members.map((m) => memberStatus(moment, m.settings, m.state, m.extra)),
     groups: [...groups.values()].filter((group) => group !== null),
-    reasons: bare ? [] : options.reasons.lines(),
+    reasons,
+    reasonsTotal: options.reasons.total,
+    boot: options.boot,
+    mark: markOf(options.boot, options.reasons, moment.state),
   }
 }
 

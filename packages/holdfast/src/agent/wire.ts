@@ -12,6 +12,7 @@ import type { Log } from '../io/log.ts'
 import { freshId } from '../io/random.ts'
 import type { Store } from '../store/contract.ts'
 import { CertificateWatch } from './certificate-watch.ts'
+import { ChangeBell } from './change-bell.ts'
 import { DiskWatch } from './disk-watch.ts'
 import { openDoor, type Route } from './door.ts'
 import { EngineFeed } from './engine-feed.ts'
@@ -34,7 +35,7 @@ import { Performer } from './perform.ts'
 import { planRoutes } from './plan-routes.ts'
 import { Questions } from './questions.ts'
 import { ReasonLog } from './reasons.ts'
-import { stateRoutes, VERSION } from './routes.ts'
+import { markOf, stateRoutes, VERSION } from './routes.ts'
 import { watchSites } from './site-watch.ts'
 import { type Moment, peerReports } from './snapshot.ts'
 import { StoreFeed } from './store-feed.ts'
@@ -115,6 +116,7 @@ class Body {
   readonly #endpoints: ReadonlyMap<string, EngineEndpoint>
   readonly #peers: ReadonlyMap<string, PeerLink>
   readonly #questions = new Questions()
+  readonly #bell = new ChangeBell(() => markOf(this.#bootId, this.#reasons, this.loop.state))
   readonly #lanes: ReadonlyMap<string, EngineLane>
   readonly #guard: GuardDesk
   readonly #engineFeeds: ReadonlyMap<string, EngineFeed>
@@ -194,6 +196,7 @@ class Body {
         this.#leaseLow.note(state, clock.nowMs())
         this.#followHolders(state)
         this.#keepPace(state)
+        this.#bell.look()
       },
       onDefect: (error) => this.#onDefect(error),
     })
@@ -240,6 +243,7 @@ class Body {
         lanes: this.#lanes,
         addresses,
         reasons: this.#reasons,
+        bell: this.#bell,
         mailbox: this.#mailbox,
         questions: this.#questions,
         boot: this.#bootId,
@@ -280,6 +284,7 @@ class Body {
     this.#peerFeed.close()
     for (const feed of this.#engineFeeds.values()) feed.close()
     this.#questions.close()
+    this.#bell.ring()
     for (const settings of this.#settings.members) {
       const { member } = settings.self
       const state = this.loop.state.members[member]

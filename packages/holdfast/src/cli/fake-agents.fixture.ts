@@ -214,6 +214,9 @@ export function agentStatus(
     members: [memberStatus(agent, changes.member)],
     groups: [groupStatus(changes.group)],
     reasons: [],
+    reasonsTotal: 0,
+    boot: `boot-${agent}`,
+    mark: `boot-${agent}.0.x`,
     ...changes.status,
   }
 }

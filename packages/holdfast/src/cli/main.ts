@@ -1,8 +1,8 @@
 /** The command line: its commands, their help, and what the process ends with. Each family has a file of its own. */
-import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import { HoldfastError } from '../errors.ts'
 import { registerAlerts } from './alerts-command.ts'
+import { registerAudit } from './audit-command.ts'
 import { registerDiscover } from './discover-command.ts'
 import { registerEvidence } from './evidence-command.ts'
 import { EXIT, EXIT_HELP, type ExitCode } from './exit-codes.ts'
@@ -12,12 +12,14 @@ import { registerGenerate } from './generate-command.ts'
 import { registerMoves } from './move-command.ts'
 import { registerPause } from './pause-command.ts'
 import { registerProcesses } from './run-command.ts'
+import { registerServer } from './server-command.ts'
 import { commonOf, fail, type Shell } from './shell.ts'
 import { registerSiteMoves } from './site-move-command.ts'
 import { registerStatus } from './status-command.ts'
 import { processTerminal, type Streams, shielded } from './terminal.ts'
 import { registerUp } from './up-command.ts'
 import { registerValidate } from './validate-command.ts'
+import { version } from './version.ts'
 
 const EXAMPLES = `
 ${EXIT_HELP}
@@ -91,17 +93,14 @@ function programFor(shell: Shell): Command {
   registerAlerts(program, shell)
   registerGenerate(program, shell)
   registerProcesses(program, shell)
+  registerServer(program, shell)
+  registerAudit(program, shell)
   registerExtras(program, shell)
   for (const command of program.commands) command.copyInheritedSettings(program)
   return program
 }
 
 const HELP_WIDTH = 80
-
-function version(): string {
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
-  return String((JSON.parse(text) as { version: string }).version)
-}
 
 /** A stack trace helps nobody who types commands; it is there for who asks for it. */
 function unexpected(error: unknown, shell: Shell): ExitCode {

@@ -18,22 +18,25 @@ export const PARENT_PIPE = 'HOLDFAST_PARENT_PIPE'
 /** For lines still on their way to a pipe. */
 const LINGER_MS = 500
 
-interface Running {
+export interface Running {
   readonly url: string
+  /** More to tell once it runs. */
+  readonly note?: string
   close(): Promise<void>
 }
 
-type Start = (platform: Platform, log: Log) => Promise<Running>
+export type Start = (platform: Platform, log: Log) => Promise<Running>
+
+export function withLogLevel(command: Command): Command {
+  return command.addOption(
+    new Option('--log-level <level>', 'lines on standard error, one JSON object each')
+      .choices(['debug', 'info', 'warn', 'error', 'silent'])
+      .default('info'),
+  )
+}
 
 export function registerProcesses(program: Command, shell: Shell): void {
-  const base = (name: string, summary: string) =>
-    withFile(program.command(name))
-      .summary(summary)
-      .addOption(
-        new Option('--log-level <level>', 'lines on standard error, one JSON object each')
-          .choices(['debug', 'info', 'warn', 'error', 'silent'])
-          .default('info'),
-      )
+  const base = (name: string, summary: string) => withLogLevel(withFile(program.command(name)).summary(summary))
   base('agent', 'run one agent')
     .description(
       'Runs one agent in the foreground: stands beside its members, decides, acts. Ends on SIGTERM or Ctrl-C.',
@@ -76,7 +79,8 @@ export function registerProcesses(program: Command, shell: Shell): void {
     })
 }
 
-async function run(
+/** Runs one process of the platform in the foreground until it is asked to end. */
+export async function run(
   shell: Shell,
   options: Readonly<Record<string, unknown>>,
   { title, start }: { readonly title: string; readonly start: Start },
@@ -95,7 +99,7 @@ async function run(
     fail(common, error.code, error.message, error.next)
     return error.code === 'HF_CONFIG_INVALID' ? EXIT.usage : EXIT.failed
   }
-  terminal.out(`${title} ready at ${running.url}\n`)
+  terminal.out(`${title} ready at ${running.url}\n${running.note ?? ''}`)
   await Promise.race([interruption(terminal.interrupted), parentGone(terminal.env)])
   await running.close()
   // A pipe that is still being read would keep the process.

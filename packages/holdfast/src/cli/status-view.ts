@@ -100,7 +100,8 @@ function silence(result: Result<AgentStatus> | undefined): string {
   return result.kind === 'uncertain' ? result.because : (result.tried[0]?.because ?? 'no answer')
 }
 
-function groupView(group: GroupSpec, agents: readonly AgentView[]): GroupView {
+/** `agents`: at least those beside its members. */
+export function groupView(group: GroupSpec, agents: readonly AgentView[]): GroupView {
   const near = agents.filter((view) => group.members.some((member) => member.agent === view.agent))
   const record = newestRecord(group.name, near)
   const members = group.members.map((member) => memberView(group, member, agents))

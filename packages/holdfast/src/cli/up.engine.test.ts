@@ -18,6 +18,8 @@ const folder = mkdtempSync(join(tmpdir(), 'holdfast-up-engine-'))
 // As root the engine runs as somebody else, who has to walk through this folder.
 chmodSync(folder, 0o755)
 const file = join(folder, 'holdfast.yaml')
+/** The same with a server, which runs beside. */
+const serverFile = join(folder, 'server.yaml')
 const env = { ...process.env, TOKEN: 'a-token-of-good-length', SUPER: 'super-1', REPL: 'repl-1', APP: 'app-1' }
 const running: ChildProcess[] = []
 after(async () => {
@@ -41,10 +43,8 @@ async function freePorts(count: number): Promise<number[]> {
 }
 
 async function describeTwo(): Promise<void> {
-  const [store, a1, a2, m1, m2, door] = await freePorts(6)
-  writeFileSync(
-    file,
-    `version: 1
+  const [store, a1, a2, m1, m2, door, api] = await freePorts(7)
+  const text = `version: 1
 platform: up-test
 sites: [{ name: here }]
 store: { kind: embedded, listen: 127.0.0.1:${store}, token: { env: TOKEN } }
@@ -63,8 +63,9 @@ groups:
     secrets: { superuser: { env: SUPER }, replication: { env: REPL } }
 routers:
   - { name: r-1, site: here, doors: [{ group: orders, listen: 127.0.0.1:${door} }] }
-`,
-  )
+`
+  writeFileSync(file, text)
+  writeFileSync(serverFile, `${text}server: { listen: 127.0.0.1:${api} }\n`)
 }
 
 interface Up {
@@ -74,8 +75,10 @@ interface Up {
   until(pattern: RegExp): Promise<void>
 }
 
-function up(): Up {
-  const child = spawn(process.execPath, [PROGRAM, 'up', file], { env, stdio: ['ignore', 'pipe', 'pipe'] })
+const up = (): Up => started('up', file)
+
+function started(...words: string[]): Up {
+  const child = spawn(process.execPath, [PROGRAM, ...words], { env, stdio: ['ignore', 'pipe', 'pipe'] })
   running.push(child)
   let text = ''
   const listeners = new Set<() => void>()
@@ -120,14 +123,55 @@ function enginesLeft(): readonly string[] {
   })
 }
 
+type Ask = (path: string) => Promise<string>
+
+async function firstAdmin(said: string): Promise<Ask> {
+  const url = /server ready at (\S+)/.exec(said)?.[1] ?? assert.fail(said)
+  const code = /first admin: (\S+)/.exec(said)?.[1]
+  const body = JSON.stringify({ code, user: 'root', password: 'correct horse battery' })
+  const headers = { 'content-type': 'application/json' }
+  const made = await fetch(`${url}/api/v1/session/first-admin`, { method: 'POST', headers, body })
+  assert.equal(made.status, 200, await made.clone().text())
+  const cookie = made.headers.getSetCookie()[0]?.split(';')[0] ?? ''
+  const ask: Ask = async (path) => (await fetch(`${url}/api/v1${path}`, { headers: { cookie } })).text()
+  const writing = async (): Promise<void> => {
+    while (!/"writer":"m-[12]"/.test(await ask('/platform'))) await new Promise((resolve) => setTimeout(resolve, 100))
+  }
+  assert.ok(await within(writing(), START_MS), await ask('/platform'))
+  return ask
+}
+
+/** The server saw the real move as one, with its phases, and the group as it is. */
+async function seenByServer(ask: Ask): Promise<void> {
+  let incidents = ''
+  const over = async (): Promise<void> => {
+    while (!incidents.includes('"state":"closed"')) {
+      await new Promise((resolve) => setTimeout(resolve, 100))
+      incidents = await ask('/incidents?group=orders')
+    }
+  }
+  assert.ok(await within(over(), START_MS), incidents)
+  assert.match(incidents, /"kind":"switchover"/)
+  for (const phase of ['detect', 'decide', 'route', 'healthy'])
+    assert.match(incidents, new RegExp(`"phase":"${phase}"`))
+  assert.match(await ask('/events?kind=reason&limit=500'), /"code":"opens"/)
+}
+
 it('starts everything, switches over, ends everything on Ctrl-C, and starts again with the data', async (t) => {
   if (process.platform !== 'linux') return t.skip('looks for processes in /proc')
   await describeTwo()
   const first = up()
   await first.until(/safe now: yes/)
   assert.match(first.said(), /up-test is up\.\n\s+write\s+psql "host=127\.0\.0\.1 port=\d+ user=app dbname=app"/)
+  const server = started('server', '--file', serverFile)
+  await server.until(/one-time code for the first admin: [A-Z0-9-]{19}/)
+  const ask = await firstAdmin(server.said())
   const moved = await command('switchover', 'orders')
   assert.equal(moved.code, 0, moved.text)
+  await seenByServer(ask)
+  server.process.kill('SIGTERM')
+  assert.ok(await within(server.exit, END_MS), server.said())
+  assert.equal(await server.exit, 0, server.said())
   const status = await command('status')
   assert.equal(status.code, 0)
   first.process.kill('SIGINT')

@@ -7,7 +7,16 @@ import { timingOfGroup } from './build-group.ts'
 import { buildServices } from './build-moves.ts'
 import { isSupervised, supervisedOf } from './build-supervised.ts'
 import type { Path } from './mistake.ts'
-import type { Address, AgentSpec, GroupSpec, Platform, RouterSpec, StoreSpec, TlsFiles } from './platform.ts'
+import type {
+  Address,
+  AgentSpec,
+  GroupSpec,
+  Platform,
+  RouterSpec,
+  ServerSpec,
+  StoreSpec,
+  TlsFiles,
+} from './platform.ts'
 import { parseAddress, parseBytes, parseDurationMs } from './quantities.ts'
 import type { Description, SecretSource } from './schema.ts'
 import { Secret } from './secret.ts'
@@ -44,6 +53,7 @@ export function buildPlatform(description: Description, context: BuildContext): 
     alerts: alertsOf(description.alerts, context.folder, (source, path) =>
       context.secrets.read(source, path, 'password', context.need === 'alerts'),
     ),
+    server: serverOf(description, context),
   }
 }
 
@@ -191,6 +201,33 @@ function routerOf(router: Described<'routers'>[number]): RouterSpec {
           ? null
           : { listen: addressOf(door.read.listen), lagBytesMax: parseBytes(door.read.lagBytesMax) ?? 0 },
     })),
+  }
+}
+
+function serverOf({ server }: Description, context: BuildContext): ServerSpec | null {
+  if (server === undefined) return null
+  const { oidc } = server
+  return {
+    listen: addressOf(server.listen),
+    dir: resolve(context.folder, server.dir ?? 'holdfast-data/server'),
+    tls: tlsOf(server.tls, ['server', 'tls'], context),
+    publicUrl: server.publicUrl ?? null,
+    oidc:
+      oidc === undefined
+        ? null
+        : {
+            issuer: oidc.issuer,
+            clientId: oidc.clientId,
+            clientSecret: context.secrets.read(
+              oidc.clientSecret,
+              ['server', 'oidc', 'clientSecret'],
+              'password',
+              context.need === 'all',
+            ),
+            label: oidc.label ?? new URL(oidc.issuer).host,
+            claim: oidc.claim ?? 'groups',
+            grants: oidc.grants.map(({ is, role, groups }) => ({ is, role, groups: groups ?? null })),
+          },
   }
 }
 

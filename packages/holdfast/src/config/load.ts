@@ -100,6 +100,7 @@ function readSecrets(root: Draft, secrets: SecretReader): void {
     const roles = users.map((role) => role.get('password'))
     return [...roles, block.get('superuser'), block.get('replication')]
   })
+  passwords.push(root.get('server').get('oidc').get('clientSecret'))
   for (const draft of [...tokens, root.get('store').get('password'), ...passwords]) {
     const env = draft.text('env')
     const file = draft.text('file')

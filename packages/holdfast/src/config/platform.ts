@@ -194,6 +194,29 @@ export interface AlertsSpec {
   readonly rules: Readonly<Record<string, RuleOverride>>
 }
 
+export interface ServerSpec {
+  readonly listen: Address
+  /** Database, keys. Absolute. */
+  readonly dir: string
+  readonly tls: TlsFiles | null
+  /** Without a trailing slash. */
+  readonly publicUrl: string | null
+  readonly oidc: OidcSpec | null
+}
+
+export interface OidcSpec {
+  readonly issuer: string
+  readonly clientId: string
+  readonly clientSecret: Secret
+  readonly label: string
+  readonly claim: string
+  readonly grants: readonly {
+    readonly is: string
+    readonly role: 'viewer' | 'operator' | 'approver' | 'auditor' | 'admin'
+    readonly groups: readonly string[] | null
+  }[]
+}
+
 export interface Platform {
   readonly version: 1
   readonly name: string
@@ -210,6 +233,8 @@ export interface Platform {
   readonly routers: readonly RouterSpec[]
   readonly services: readonly ServiceSpec[]
   readonly alerts: AlertsSpec
+  /** Null: this description has no server. */
+  readonly server: ServerSpec | null
 }
 
 export function agentByName(platform: Platform, name: string): AgentSpec | null {

@@ -348,6 +348,42 @@ const business = block(
   'What a business depends on: groups that move together, in order.',
 )
 
+const accountGrant = block(
+  {
+    is: text('what the claim contains').describe('Value the claim must hold.'),
+    role: choice(['viewer', 'operator', 'approver', 'auditor', 'admin'], 'Role it gives.'),
+    groups: list(reference('a group'), 'names of groups').describe('Only over these groups.').optional(),
+  },
+  'What a value of the claim gives.',
+)
+
+const oidc = block(
+  {
+    issuer: matching(/^https?:\/\/[^\s?#@]+$/, 'a URL, e.g. https://login.example.org').describe(
+      'Address of the identity provider; the rest is discovered there.',
+    ),
+    clientId: text('the id the provider gave').describe('Our id at the provider.'),
+    clientSecret: secret('Our secret at the provider.'),
+    label: text('a few words').describe('Words on the log-in button. Default: the host of the issuer.').optional(),
+    claim: text('the name of a claim').describe('Claim with the values. Default: groups.').optional(),
+    grants: list(accountGrant, 'grants').describe('Who gets which role; who gets none may not log in.'),
+  },
+  'Log in at an identity provider (OpenID Connect).',
+)
+
+const server = block(
+  {
+    listen: address('Where the API and the dashboard answer.'),
+    dir: path('Its own folder. Default: holdfast-data/server beside this file.').optional(),
+    publicUrl: matching(/^https?:\/\/[^\s?#@]+[^\s?#@/]$/, 'a URL without a slash at its end')
+      .describe('Address people use, where it differs from `listen`; needed with `oidc`.')
+      .optional(),
+    tls: tls.optional(),
+    oidc: oidc.optional(),
+  },
+  'The server with the API and the dashboard.',
+)
+
 export const descriptionSchema = block(
   {
     version: z.literal(1, { error: '1, the only version there is' }).describe('Version of this format.'),
@@ -360,6 +396,7 @@ export const descriptionSchema = block(
     routers: list(router, 'routers').describe('Doors for applications.').optional(),
     alerts: alertsShape.optional(),
     services: list(business, 'services').describe('What moves between sites as one.').optional(),
+    server: server.optional(),
   },
   'Description of one Holdfast platform.',
 )

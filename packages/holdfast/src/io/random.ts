@@ -6,6 +6,11 @@ export function freshId(): string {
   return randomBytes(12).toString('hex')
 }
 
+/** Bytes nobody can guess: for session secrets, tokens and salts. */
+export function secretBytes(count: number): Buffer {
+  return randomBytes(count)
+}
+
 /** A number in [lowMs, highMs), to spread retries. */
 export function jitterMs(lowMs: number, highMs: number): number {
   return lowMs + (randomBytes(4).readUInt32BE() / 2 ** 32) * (highMs - lowMs)

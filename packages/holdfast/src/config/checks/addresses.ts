@@ -28,6 +28,7 @@ export function checkAddresses(root: Draft, findings: Findings): void {
     const tls = agent.get('tls').present || defaults.get('tls').present
     guarded(agent, tls, `agent \`${agent.text('name') ?? ''}\``, findings)
   }
+  openServer(root.get('server'), findings)
   for (const group of managedGroups(root)) {
     for (const member of group.list('members')) reachable(member, `member \`${member.text('name') ?? ''}\``, findings)
     plainEngine(group, findings)
@@ -55,6 +56,7 @@ function allPlaces(root: Draft): readonly Place[] {
     ...root.list('agents').map((agent) => named(agent, 'agent')),
     ...managedGroups(root).flatMap((group) => group.list('members').map((member) => named(member, 'member'))),
     ...root.list('routers').flatMap(ofRouter),
+    { draft: root.get('server'), key: 'listen', owner: 'the server', process: 'server' },
   ]
 }
 
@@ -103,6 +105,14 @@ function guarded(draft: Draft, tls: boolean, owner: string, findings: Findings):
   if (tls || isLoopback(address.host)) return
   const what = `${owner} would listen on ${addressText(address)} without TLS; its token could be read on the way`
   findings.mistakes.push(draft.wrong('listen', what, 'a `tls:` block with cert, key and ca, or a loopback address'))
+}
+
+/** It may listen on every interface, but passwords and sessions do not travel in the clear. */
+function openServer(server: Draft, findings: Findings): void {
+  const address = server.address('listen')
+  if (address === null || server.get('tls').present || isLoopback(address.host)) return
+  const what = `the server would listen on ${addressText(address)} without TLS; passwords could be read on the way`
+  findings.mistakes.push(server.wrong('listen', what, 'a `tls:` block with cert, key and ca, or a loopback address'))
 }
 
 function reachable(draft: Draft, owner: string, findings: Findings): void {

@@ -44,8 +44,10 @@ function allPlaces(root: Draft, folder: string): readonly Place[] {
     return dir === null || dir === '' || host === '' ? [] : [{ draft, key, owner, host, dir: resolve(folder, dir) }]
   }
   const store = root.get('store')
+  const server = root.get('server')
   return [
     ...place(store, 'dir', 'the store', hostOf(store)),
+    ...place(server, 'dir', 'the server', hostOf(server)),
     ...root.list('agents').flatMap((agent) => place(agent, 'dir', `agent \`${agent.text('name')}\``, hostOf(agent))),
     ...managedGroups(root).flatMap((group) =>
       group.list('members').flatMap((member) => {

@@ -25,6 +25,19 @@ export function checkNames(root: Draft, findings: Findings): void {
   refer([root.get('store'), ...root.list('agents'), ...root.list('routers')], { key: 'site' }, sites, findings)
   for (const group of groups) refer(group.list('members'), { key: 'agent' }, agents, findings)
   for (const router of root.list('routers')) refer(router.list('doors'), { key: 'group' }, namesOf(groups), findings)
+  grantedGroups(root.get('server').get('oidc'), namesOf(groups), findings)
+}
+
+/** A grant over a group that is misspelt gives nothing, which nobody would notice before he needs it. */
+function grantedGroups(oidc: Draft, known: readonly string[], findings: Findings): void {
+  for (const grant of oidc.list('grants')) {
+    for (const group of grant.list('groups')) {
+      const name = typeof group.value === 'string' ? group.value : ''
+      if (name === '' || known.includes(name)) continue
+      const right = `one of ${known.slice(0, 12).map(shown).join(', ')}`
+      findings.mistakes.push({ path: group.path, at: 'value', what: `there is no group \`${shown(name)}\``, right })
+    }
+  }
 }
 
 export function namesOf(drafts: readonly Draft[]): readonly string[] {

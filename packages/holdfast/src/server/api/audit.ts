@@ -1,6 +1,6 @@
 /** Every change, in a chain: each entry holds the hash of the one before; checkpoints are signed. */
 import { z } from 'zod'
-import { detail, named, wallMs, whole } from './shape.ts'
+import { detail, named, text, wallMs, whole } from './shape.ts'
 
 export const auditEntrySchema = named(
   'AuditEntry',
@@ -33,10 +33,10 @@ const PAGE_MAX = 1_000
 
 export const auditQuery = z.strictObject({
   before: z.coerce.number().int().min(0).optional().describe('Only entries with a smaller number.'),
-  actor: z.string().max(200).optional(),
-  action: z.string().max(100).optional(),
-  subject: z.string().max(200).optional(),
-  search: z.string().max(200).optional().describe('Anywhere in actor, action, subject or detail.'),
+  actor: text().optional(),
+  action: text().optional(),
+  subject: text().optional(),
+  search: text().optional().describe('Anywhere in actor, action, subject or detail.'),
   limit: z.coerce.number().int().min(1).max(PAGE_MAX).optional(),
 })
 

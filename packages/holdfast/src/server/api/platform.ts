@@ -142,7 +142,7 @@ export const platformSchema = named(
     }),
     automation: z.enum(['on', 'off', 'some']).describe('Off: every group is paused.'),
     sites: z.array(z.object({ site: z.string(), witness: z.boolean() })),
-    store: z.object({ kind: z.enum(['embedded', 'etcd']), site: z.string().nullable() }),
+    store: z.object({ kind: z.enum(['embedded', 'etcd', 'none']), site: z.string().nullable() }),
     agents: z.array(agentSchema),
     groups: z.array(groupSchema),
     services: z.array(serviceSchema),

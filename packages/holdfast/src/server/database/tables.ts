@@ -1,0 +1,116 @@
+/**
+ * The tables as the queries see them. Only text and whole numbers, so that both databases hold the same; what is deeper
+ * is JSON text in `body`.
+ */
+export interface Tables {
+  readonly leader: LeaderRow
+  readonly numbers: { readonly name: string; readonly value: number }
+  readonly facts: { readonly key: string; readonly body: string }
+  readonly events: EventRow
+  readonly incidents: IncidentRow
+  readonly approvals: ApprovalRow
+  readonly users: UserRow
+  readonly sessions: SessionRow
+  readonly tokens: TokenRow
+  readonly one_time_codes: { readonly kind: string; readonly hash: string; readonly expires_ms: number }
+  readonly oidc_flows: OidcFlowRow
+  readonly audit: AuditRow
+  readonly audit_head: { readonly id: number; readonly number: number; readonly hash: string }
+  readonly audit_checkpoints: { readonly number: number; readonly body: string }
+}
+
+/** One row. `beat` grows while its holder lives. */
+export interface LeaderRow {
+  readonly id: number
+  readonly holder: string
+  readonly epoch: number
+  readonly beat: number
+}
+
+export interface EventRow {
+  readonly number: number
+  readonly wall_ms: number
+  readonly recorded_ms: number
+  readonly kind: string
+  readonly severity: string
+  readonly code: string
+  readonly summary: string
+  readonly group_name: string | null
+  readonly member: string | null
+  readonly source: string
+  readonly rule: string | null
+  readonly incident: string | null
+  readonly detail: string
+}
+
+export interface IncidentRow {
+  readonly id: string
+  readonly group_name: string
+  readonly state: string
+  readonly opened_ms: number
+  readonly body: string
+}
+
+export interface ApprovalRow {
+  readonly id: string
+  readonly group_name: string
+  readonly state: string
+  readonly asked_ms: number
+  readonly expires_ms: number
+  readonly body: string
+}
+
+export interface UserRow {
+  readonly name: string
+  readonly display: string
+  readonly by_kind: string
+  /** Issuer and subject at the identity provider, as one text. */
+  readonly identity: string | null
+  readonly password: string | null
+  readonly disabled: number
+  readonly grants: string
+  readonly created_ms: number
+  readonly last_login_ms: number | null
+}
+
+export interface SessionRow {
+  /** SHA-256 of what the cookie holds. */
+  readonly hash: string
+  readonly user_name: string
+  readonly by_kind: string
+  readonly csrf: string
+  readonly created_ms: number
+  readonly used_ms: number
+  readonly expires_ms: number
+}
+
+export interface TokenRow {
+  readonly id: string
+  readonly hash: string
+  readonly user_name: string
+  readonly label: string
+  readonly rights: string
+  readonly groups: string | null
+  readonly created_ms: number
+  readonly expires_ms: number
+  readonly last_used_ms: number | null
+}
+
+export interface OidcFlowRow {
+  readonly state_hash: string
+  readonly browser_hash: string
+  readonly verifier: string
+  readonly nonce: string
+  readonly expires_ms: number
+}
+
+export interface AuditRow {
+  readonly number: number
+  readonly wall_ms: number
+  readonly actor: string
+  readonly action: string
+  readonly subject: string
+  /** The entry without its hash, as the one text that was hashed. */
+  readonly body: string
+  readonly hash: string
+}

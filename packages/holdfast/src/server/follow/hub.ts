@@ -1,0 +1,80 @@
+/**
+ * Who listens to the stream. Each message is made into bytes once; who reads too slowly is cut off and comes back with
+ * the number of the last event he has. Memory is bounded by listeners times `BACKLOG_BYTES_MAX`.
+ */
+import type { ApiAgent, ApiEvent, ApiFigures, ApiGroup, ApiIncident } from '@holdfast/client'
+
+/** A screen each for a large team, and some programs. */
+export const LISTENERS_MAX = 500
+/** A whole platform of 500 members, some times over. */
+export const BACKLOG_BYTES_MAX = 2 * 1024 * 1024
+
+export interface Listener {
+  /** Groups it may see; null: all. */
+  readonly groups: ReadonlySet<string> | null
+  /** Bytes that were written and not yet taken. */
+  readonly backlog: () => number
+  readonly write: (text: string) => void
+  readonly cut: () => void
+}
+
+export class Hub {
+  readonly #listeners = new Set<Listener>()
+
+  get size(): number {
+    return this.#listeners.size
+  }
+
+  add(listener: Listener): () => void {
+    this.#listeners.add(listener)
+    return () => {
+      this.#listeners.delete(listener)
+    }
+  }
+
+  events(events: readonly ApiEvent[]): void {
+    for (const event of events) this.#send(event.group, eventText(event))
+  }
+
+  changed(agents: readonly ApiAgent[], groups: readonly ApiGroup[]): void {
+    for (const agent of agents) this.#send(null, messageText('agent', agent))
+    for (const group of groups) this.#send(group.group, messageText('group', group))
+  }
+
+  incident(incident: ApiIncident): void {
+    this.#send(incident.group, messageText('incident', incident))
+  }
+
+  figures(make: (groups: ReadonlySet<string> | null) => ApiFigures): void {
+    let all: string | null = null
+    for (const listener of this.#listeners) {
+      if (listener.groups === null) {
+        all ??= messageText('figures', make(null))
+        this.#write(listener, all)
+      } else this.#write(listener, messageText('figures', make(listener.groups)))
+    }
+  }
+
+  close(): void {
+    for (const { cut } of [...this.#listeners]) cut()
+  }
+
+  #send(group: string | null, text: string): void {
+    for (const listener of this.#listeners) {
+      if (listener.groups === null || group === null || listener.groups.has(group)) this.#write(listener, text)
+    }
+  }
+
+  #write(listener: Listener, text: string): void {
+    if (listener.backlog() <= BACKLOG_BYTES_MAX) listener.write(text)
+    else listener.cut()
+  }
+}
+
+export function eventText(event: ApiEvent): string {
+  return `event: event\nid: ${event.number}\ndata: ${JSON.stringify(event)}\n\n`
+}
+
+export function messageText(type: string, data: object): string {
+  return `event: ${type}\ndata: ${JSON.stringify(data)}\n\n`
+}

@@ -1,0 +1,223 @@
+/**
+ * What people ask of groups. Written down before the agents are asked, and again with what became of it; so a change
+ * that cannot be written down does not happen. What would lose data needs the right to approve, or somebody who has it.
+ */
+import type { ApiApproval, Result } from '@holdfast/client'
+import { HoldfastError } from '../../errors.ts'
+import { freshId } from '../../io/random.ts'
+import { type Principal, rightsOver } from '../access/grants.ts'
+import { document, type Handlers } from '../http/request.ts'
+import type { Scene } from '../scene.ts'
+import { agentAnswer, groupOr404, outcomeOf, wordsOf } from './agents.ts'
+import { approvalsFor, closeApproval, findApproval, openApproval } from './approvals.ts'
+import { unknown } from './platform.ts'
+import { type Deed, leaveTrail } from './trail.ts'
+
+type ActionHandlers = Pick<
+  Handlers,
+  'switchover' | 'failover' | 'intent' | 'pause' | 'resume' | 'automation' | 'approvals' | 'approve' | 'reject'
+>
+
+interface Asker {
+  readonly who: Principal
+  readonly address: string
+}
+
+interface Move {
+  readonly action: 'switchover' | 'failover'
+  readonly group: string
+  readonly to: string | null
+  readonly allowDataLoss: boolean
+  readonly dryRun: boolean
+}
+
+export function actionHandlers(scene: Scene): ActionHandlers {
+  return {
+    switchover: async ({ params, body, who, address }) => {
+      const { to = null, dryRun = false, askApproval = false } = body
+      const move: Move = { action: 'switchover', group: params.group, to, allowDataLoss: false, dryRun }
+      return document(await asked(scene, { who: present(who), address }, move, askApproval))
+    },
+    failover: async ({ params, body, who, address }) => {
+      const { to = null, allowDataLoss = false } = body
+      const move: Move = { action: 'failover', group: params.group, to, allowDataLoss, dryRun: false }
+      const may = rightsOver(present(who), params.group, scene.services()).has('approve')
+      return document(await asked(scene, { who: present(who), address }, move, allowDataLoss && !may))
+    },
+    intent: async ({ params }) =>
+      document(agentAnswer(await scene.agentsOf(params.group).intent(params.group, params.id))),
+    pause: async ({ params, body, who, address }) => {
+      agentAnswer(await pause(scene, { who: present(who), address }, params.group, body))
+      return document({ ok: true })
+    },
+    resume: async ({ params, who, address }) => {
+      agentAnswer(await resume(scene, { who: present(who), address }, params.group))
+      return document({ ok: true })
+    },
+    automation: async ({ body, who, address }) =>
+      document(await automation(scene, { who: present(who), address }, body)),
+    ...approvalHandlers(scene),
+  }
+}
+
+/** A route that needs a right has somebody who has it. */
+export function present(who: Principal | null): Principal {
+  if (who === null) throw new HoldfastError('HF_AUTH_REQUIRED', 'nobody is logged in', 'log in')
+  return who
+}
+
+async function asked(
+  scene: Scene,
+  asker: Asker,
+  move: Move,
+  waits: boolean,
+): Promise<{ intent: string | null; approval: ApiApproval | null }> {
+  const { members } = groupOr404(scene.watch.group(move.group), move.group)
+  if (move.to !== null && !members.some(({ member }) => member === move.to)) {
+    const names = members.map(({ member }) => member).join(', ')
+    throw new HoldfastError('HF_BODY_INVALID', `${move.to} is no member of ${move.group}`, `use one of ${names}`)
+  }
+  if (waits && !move.dryRun) {
+    const approval = await openApproval(scene, asker, { id: freshId(), ...move })
+    return { intent: null, approval }
+  }
+  return { intent: agentAnswer(await carryOut(scene, asker, move)).id, approval: null }
+}
+
+async function carryOut(scene: Scene, asker: Asker, move: Move): Promise<Result<{ id: string }>> {
+  const { action, group, to, allowDataLoss, dryRun } = move
+  const target = to === null ? {} : { to }
+  const by = asker.who.user
+  const client = scene.agentsOf(group)
+  const words = `${action} of ${group}${to === null ? '' : ` to ${to}`}${allowDataLoss ? ', loss accepted' : ''}`
+  const run = () =>
+    action === 'switchover'
+      ? client.switchover(group, { ...target, by, ...(dryRun ? { dryRun } : {}) })
+      : client.failover(group, { ...target, by, allowDataLoss })
+  if (dryRun) return run()
+  return withTrail(scene, asker, { action, group, words, detail: { to, allowDataLoss } }, run)
+}
+
+interface Work {
+  readonly action: string
+  readonly group: string
+  readonly words: string
+  readonly detail: NonNullable<Deed['detail']>
+}
+
+/** Asked, then done: the first is on disk before an agent hears of it. */
+async function withTrail<T>(
+  scene: Scene,
+  { who, address }: Asker,
+  { action, group, words, detail }: Work,
+  run: () => Promise<Result<T>>,
+): Promise<Result<T>> {
+  const base = { who, address, action, subject: `group ${group}` }
+  const summary = `${who.user} asked for: ${words}`
+  await leaveTrail(scene, { ...base, outcome: 'asked', detail, event: { kind: 'action', summary, group } })
+  const result = await run()
+  const because = wordsOf(result)
+  const after: Deed = {
+    ...base,
+    outcome: outcomeOf(result),
+    detail: because === '' ? detail : { ...detail, because },
+    ...(result.ok ? {} : { event: { kind: 'action', severity: 'warning', summary: `${words}: ${because}`, group } }),
+  }
+  // It was written down that it was asked for; the agents' own records say what became of it.
+  await leaveTrail(scene, after).catch((error: unknown) => scene.log.error({ error, action }, 'outcome-not-written'))
+  return result
+}
+
+function pause(
+  scene: Scene,
+  asker: Asker,
+  group: string,
+  { because, validMs }: { readonly because: string; readonly validMs: number },
+): Promise<Result<{ ok: true }>> {
+  groupOr404(scene.watch.group(group), group)
+  const by = asker.who.user
+  return withTrail(
+    scene,
+    asker,
+    { action: 'pause', group, words: `pause: ${because}`, detail: { because, validMs } },
+    () => scene.agentsOf(group).pause(group, { by, because, validMs }),
+  )
+}
+
+function resume(scene: Scene, asker: Asker, group: string): Promise<Result<{ ok: true }>> {
+  groupOr404(scene.watch.group(group), group)
+  const by = asker.who.user
+  return withTrail(scene, asker, { action: 'resume', group, words: 'resume', detail: {} }, () =>
+    scene.agentsOf(group).resume(group, { by }),
+  )
+}
+
+async function automation(
+  scene: Scene,
+  asker: Asker,
+  body: { readonly automation: 'on' | 'off'; readonly because: string; readonly validMs?: number | undefined },
+): Promise<{ outcomes: { group: string; ok: boolean; because: string }[] }> {
+  const { because, validMs } = body
+  if (body.automation === 'off' && validMs === undefined) {
+    throw new HoldfastError('HF_BODY_INVALID', 'switching it off needs an end (R28)', 'give validMs, at most 7 days')
+  }
+  const groups = scene.platform.groups.filter(({ failover }) => failover !== 'observe')
+  const outcomes = []
+  for (const { name: group } of groups) {
+    const result =
+      body.automation === 'off'
+        ? await pause(scene, asker, group, { because, validMs: validMs ?? 0 })
+        : await resume(scene, asker, group)
+    outcomes.push({ group, ok: result.ok, because: wordsOf(result) })
+  }
+  return { outcomes }
+}
+
+function approvalHandlers(scene: Scene): Pick<ActionHandlers, 'approvals' | 'approve' | 'reject'> {
+  return {
+    approvals: async ({ query, who }) => document(await approvalsFor(scene, present(who), query.state)),
+    approve: async ({ params, body, who, address }) => {
+      const asker = { who: present(who), address }
+      const approval = await decidable(scene, asker.who, params.id)
+      if (!rightsOver(asker.who, approval.group, scene.services()).has('approve')) throw notYours(asker.who)
+      if (approval.askedBy === asker.who.user) {
+        const message = 'who asks for something does not approve it'
+        throw new HoldfastError('HF_FORBIDDEN', message, 'let another approver look at it')
+      }
+      // First decided, then carried out: nobody can carry it out twice.
+      const because = body.because ?? ''
+      const decided = await closeApproval(scene, asker, approval, { state: 'approved', because, intent: null })
+      const result = await carryOut(scene, asker, { ...approval, dryRun: false })
+      const intent = result.ok ? result.value.id : null
+      const state = result.ok ? 'approved' : 'failed'
+      const words = result.ok ? because : wordsOf(result)
+      return document(await closeApproval(scene, asker, decided, { state, because: words, intent }))
+    },
+    reject: async ({ params, body, who, address }) => {
+      const asker = { who: present(who), address }
+      const approval = await decidable(scene, asker.who, params.id)
+      const may = rightsOver(asker.who, approval.group, scene.services()).has('approve')
+      if (!may && approval.askedBy !== asker.who.user) throw notYours(asker.who)
+      const because = body.because ?? ''
+      return document(await closeApproval(scene, asker, approval, { state: 'rejected', because, intent: null }))
+    },
+  }
+}
+
+function notYours({ user }: Principal): HoldfastError {
+  return new HoldfastError('HF_FORBIDDEN', `${user} has no right to approve here`, 'ask an approver of the group')
+}
+
+async function decidable(scene: Scene, who: Principal, id: string): Promise<ApiApproval> {
+  const approval = await findApproval(scene, id)
+  const may = approval !== null && rightsOver(who, approval.group, scene.services()).has('read')
+  if (approval === null || !may) throw unknown('approval', id)
+  if (approval.state !== 'waiting') {
+    throw new HoldfastError(
+      'HF_APPROVAL_CLOSED',
+      `request ${id} is ${approval.state}`,
+      'ask for it again if it is needed',
+    )
+  }
+  return approval
+}

@@ -1,0 +1,41 @@
+/** What the handlers work with. Built in `wire.ts`. */
+import type { AgentClient } from '@holdfast/client'
+import type { Platform, ServerSpec } from '../config/platform.ts'
+import type { Clock } from '../io/clock.ts'
+import type { Log } from '../io/log.ts'
+import type { Services } from './access/grants.ts'
+import type { Passwords } from './access/passwords.ts'
+import type { Tries } from './access/tries.ts'
+import type { AuditSigner } from './audit/audit-log.ts'
+import type { Database } from './database/database.ts'
+import type { Leader } from './database/leader.ts'
+import type { EventFeed } from './follow/feed.ts'
+import type { Hub } from './follow/hub.ts'
+import type { Watch } from './follow/watch.ts'
+
+export interface Scene {
+  readonly platform: Platform
+  readonly spec: ServerSpec
+  readonly name: string
+  readonly version: string
+  readonly database: Database
+  readonly leader: Leader
+  readonly watch: Watch
+  readonly feed: EventFeed
+  readonly hub: Hub
+  readonly passwords: Passwords
+  readonly tries: Tries
+  readonly signer: AuditSigner
+  readonly clock: Clock
+  readonly log: Log
+  readonly secure: boolean
+  readonly services: () => Services
+  /** The agents beside members of this group. */
+  readonly agentsOf: (group: string) => AgentClient
+  /** Groups whose role claims give something, at the identity provider; null without one. */
+  readonly oidcLabel: string | null
+}
+
+export function groupNames({ platform }: Pick<Scene, 'platform'>): readonly string[] {
+  return platform.groups.map(({ name }) => name)
+}
