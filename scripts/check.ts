@@ -27,6 +27,7 @@ interface Step {
 
 const bin = (name: string): string => join(ROOT, 'node_modules', '.bin', name)
 const CORE_PROJECT = 'packages/holdfast/src/core/tsconfig.json'
+const DASHBOARD_PROJECT = 'packages/dashboard/tsconfig.json'
 
 /** Other seeds in each run; what is printed with a failure repeats it. */
 function freshSeeds(): string[] {
@@ -43,6 +44,12 @@ const STEPS: readonly Step[] = [
   },
   { name: 'tidy', program: process.execPath, args: ['scripts/tidy.ts'], mend: 'each line above says how' },
   { name: 'types', program: bin('tsc'), args: ['-p', 'tsconfig.json'], mend: 'npm run types' },
+  {
+    name: 'types of the dashboard',
+    program: bin('tsc'),
+    args: ['-p', DASHBOARD_PROJECT],
+    mend: 'npm run types',
+  },
   {
     name: 'purity of the core',
     program: bin('tsc'),

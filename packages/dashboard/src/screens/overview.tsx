@@ -1,0 +1,156 @@
+/** The first screen: one sentence for everything, then a card for each service or group with the three answers. */
+import type { ApiGroup, ApiService, ApiSession } from '@holdfast/client'
+import { automationOf } from '../live/live-state.ts'
+import { useLive, useWallMs } from '../live/use-live.tsx'
+import { EventList } from '../parts/event-list.tsx'
+import { Levers } from '../parts/levers.tsx'
+import { Badge, Empty, Section, Shape, TONE_OF } from '../parts/pieces.tsx'
+import { Link } from '../place.tsx'
+import { headlineOf, lossText, proofText, serviceStanding, standingOf } from '../standing.ts'
+import { countText, durationText } from '../words.ts'
+
+const EVENTS_SHOWN = 8
+
+export function Overview({ session }: { readonly session: ApiSession }) {
+  const platform = useLive((state) => state.platform)
+  const events = useLive((state) => state.events)
+  if (platform === null) return null
+  const { groups, services } = platform
+  const headline = headlineOf(groups)
+  const loose = groups.filter(({ group }) => !services.some((service) => service.groups.includes(group)))
+  const silent = platform.agents.filter((agent) => !agent.reachable)
+  return (
+    <>
+      <h1 className="hidden">Overview</h1>
+      <div className={`headline ${TONE_OF[headline.level]}`} role="status">
+        <Shape tone={TONE_OF[headline.level]} />
+        <p>{headline.text}</p>
+      </div>
+      {silent.length > 0 && (
+        <p className="note">
+          {countText(silent.length, 'agent does', 'agents do')} not answer:{' '}
+          {silent.map(({ agent, because }) => `${agent} (${because})`).join(', ')}
+        </p>
+      )}
+      <Levers session={session} groups={groups} automation={automationOf(groups)} />
+      <div className="cards">
+        {services.map((service) => (
+          <ServiceCard key={service.service} service={service} groups={groups} />
+        ))}
+        {loose.map((group) => (
+          <GroupCard key={group.group} group={group} />
+        ))}
+      </div>
+      <Section title="Lately" aside={<Link to="/incidents">All incidents</Link>}>
+        {events.length === 0 ? (
+          <Empty>Nothing has happened yet.</Empty>
+        ) : (
+          <EventList events={events.filter(({ severity }) => severity !== 'info').slice(0, EVENTS_SHOWN)} />
+        )}
+      </Section>
+    </>
+  )
+}
+
+function Answers({
+  safe,
+  loss,
+  groups,
+}: {
+  readonly safe: readonly [string, string]
+  readonly loss: readonly [string, string]
+  readonly groups: readonly string[]
+}) {
+  const incidents = useLive((state) => state.incidents)
+  const wallMs = useWallMs()
+  const proof = proofText(incidents, groups, wallMs)
+  const never =
+    groups.length === 1 ? 'no change of primary is on record' : 'not every group of it has changed its primary'
+  return (
+    <dl className="answers">
+      <dt>Safe now?</dt>
+      <dd>
+        <strong>{safe[0]}</strong> <span className="dim">{safe[1]}</span>
+      </dd>
+      <dt>Lost this second?</dt>
+      <dd>
+        <strong>{loss[0]}</strong> <span className="dim">{loss[1]}</span>
+      </dd>
+      <dt>Last proved?</dt>
+      <dd>
+        {proof === null ? (
+          <>
+            <strong>Never</strong> <span className="dim">{never}</span>
+          </>
+        ) : (
+          proof
+        )}
+      </dd>
+    </dl>
+  )
+}
+
+function GroupCard({ group }: { readonly group: ApiGroup }) {
+  const { level, word } = standingOf(group)
+  const observed = group.failover === 'observe'
+  const writer = group.members.find(({ member, role }) => (observed ? role === 'primary' : member === group.writer))
+  const does = observed ? 'is primary' : 'writes'
+  const { replication } = group
+  return (
+    <article className={`card ${TONE_OF[level]}`} data-group={group.group}>
+      <header>
+        <h2>
+          <Link to={`/groups/${group.group}`}>{group.group}</Link>
+        </h2>
+        <Badge tone={TONE_OF[level]}>{word}</Badge>
+      </header>
+      <Answers
+        safe={[group.verdict.safe ? 'Yes.' : 'No.', group.verdict.because]}
+        loss={[`${lossText(group.loss)}.`, `If the primary's site burned: ${group.loss.because}`]}
+        groups={[group.group]}
+      />
+      <p className="card-foot">
+        <span className={writer === undefined ? 'writer none' : 'writer'} data-writer={group.writer ?? ''}>
+          {writer === undefined ? 'nobody writes' : `${writer.member} ${does} in ${writer.site}`}
+        </span>
+        <span>epoch {group.epoch}</span>
+        <span>
+          {group.engine}, {replication.kind}
+        </span>
+        {group.failover !== 'automatic' && <span>{observed ? 'observe-only' : 'by hand'}</span>}
+      </p>
+    </article>
+  )
+}
+
+function ServiceCard({ service, groups }: { readonly service: ApiService; readonly groups: readonly ApiGroup[] }) {
+  const { level, word } = serviceStanding(service, groups)
+  const objective = [
+    service.rtoMs === null ? null : `back within ${durationText(service.rtoMs)}`,
+    service.rpoMs === null ? null : `losing at most ${durationText(service.rpoMs)}`,
+  ].filter((text) => text !== null)
+  return (
+    <article className={`card ${TONE_OF[level]}`} data-service={service.service}>
+      <header>
+        <h2>{service.service}</h2>
+        <Badge tone={TONE_OF[level]}>{word}</Badge>
+      </header>
+      <Answers
+        safe={[service.verdict.safe ? 'Yes.' : 'No.', service.verdict.because]}
+        loss={[`${lossText(service.loss)}.`, service.loss.because]}
+        groups={service.groups}
+      />
+      <p className="card-foot">
+        {service.groups.map((name) => {
+          const group = groups.find((one) => one.group === name)
+          return (
+            <span key={name} className="writer" data-writer={group?.writer ?? ''}>
+              <Link to={`/groups/${name}`}>{name}</Link> {group?.writer ?? 'nobody writes'}
+            </span>
+          )
+        })}
+        {objective.length > 0 && <span>objective: {objective.join(', ')}</span>}
+      </p>
+    </article>
+  )
+}
