@@ -188,5 +188,7 @@ function clientLayout(subject: PatroniSubject, folder: string): Layout {
     ...{ member, agent: member, site: 'here', agentUrl: '', port: own.port, dataDir },
   }))
   const { door, login } = subject
-  return { folder, file: '', token: '', password: login.password, members, routerPort: door.port, group: 'orders' }
+  const routerPort = door.port
+  const none = { file: '', token: '', dashboardPort: null }
+  return { ...none, folder, password: login.password, members, routerPort, group: 'orders' }
 }

@@ -29,6 +29,7 @@ Options:
   --relay <router|haproxy>  who carries the clients' bytes (default: router);
                             haproxy must be installed
   --fault <name>            only this fault; may be given several times
+  --no-dashboard            without the server and its dashboard
   --keep                    leave everything running and print how to connect
   -o, --output <form>       table for people, json ends with one line of JSON
   -h, --help                this text
@@ -51,6 +52,7 @@ interface Choice {
   readonly relay: DemoRelay
   readonly faults: readonly Fault[]
   readonly keep: boolean
+  readonly dashboard: boolean
   readonly json: boolean
 }
 
@@ -130,8 +132,10 @@ function choiceOf(words: readonly string[], print: (line: string) => void): Choi
   const unknown = names.find((n) => !FAULTS.some((f) => f.name === n))
   if (unknown !== undefined)
     return bad(`there is no fault ${unknown}; there are ${FAULTS.map((f) => f.name).join(', ')}`)
+  // Nobody reads an address among the lines of JSON.
+  const dashboard = !values['no-dashboard'] && output !== 'json'
   const faults = names.length === 0 ? FAULTS : FAULTS.filter((f) => names.includes(f.name))
-  return { mode, profile, version, relay, faults, keep: values.keep, json: output === 'json' }
+  return { mode, profile, version, relay, faults, keep: values.keep, dashboard, json: output === 'json' }
 }
 
 function parse(words: readonly string[]) {
@@ -145,6 +149,7 @@ function parse(words: readonly string[]) {
       relay: { type: 'string', default: 'router' },
       fault: { type: 'string', multiple: true },
       keep: { type: 'boolean', default: false },
+      'no-dashboard': { type: 'boolean', default: false },
       output: { type: 'string', short: 'o', default: 'table' },
       help: { type: 'boolean', short: 'h', default: false },
     },
@@ -163,6 +168,11 @@ async function perform(choice: Choice, layout: Layout, hosts: Hosts, say: (line:
   hosts.startStore()
   for (const member of layout.members) hosts.startAgent(member.agent)
   hosts.startRouter()
+  if (choice.dashboard) {
+    void hosts
+      .startServer()
+      .then((words) => say(words ?? `The dashboard did not start; see ${layout.folder}/server.log`))
+  }
   const watcher = startWatcher(layout, (line) => {
     if (faultWallMs === null) return
     const text = timelineText(line, line.wallMs - faultWallMs)
@@ -259,10 +269,11 @@ function closing(ok: boolean, results: readonly FaultResult[], choice: Choice): 
 }
 
 function connectText(layout: Layout, pids: readonly number[]): string {
+  const dashboard = layout.dashboardPort === null ? '' : `\n  http://127.0.0.1:${layout.dashboardPort}`
   return `
 Everything goes on running. The database, through the router:
   psql "postgresql://app:${layout.password}@127.0.0.1:${layout.routerPort}/app"
-What Holdfast sees and decides:
+What Holdfast sees and decides:${dashboard}
   npm run holdfast -- status --file ${layout.file} --watch
   npm run holdfast -- explain orders --file ${layout.file}
 To end it (agents stop their databases first):

@@ -1,6 +1,6 @@
 /**
- * `holdfast up`: everything a description names, on this machine, as child processes. Ends them in order: routers,
- * agents whose members are replicas, those that hold a lease, the store; so nobody takes over on the way down.
+ * `holdfast up`: everything a description names, on this machine, as child processes. Ends them in order: routers and
+ * server, agents whose members are replicas, those that hold a lease, the store; so nobody takes over on the way down.
  */
 import { join } from 'node:path'
 import type { AgentClient } from '@holdfast/client'
@@ -24,9 +24,9 @@ import { type PlatformView, platformView } from './status-view.ts'
 import { interruption, pause } from './terminal.ts'
 
 const EXAMPLES = `
-Starts the store (when it is embedded), the agents that have members, and the
-routers. A process that falls is started again. Ctrl-C ends all of them, and
-the engines, cleanly; the data stays. Log lines go to holdfast-data/logs beside
+Starts the store (when it is embedded), the agents that have members, the
+routers, and the server with its dashboard. A process that falls is started
+again. Ctrl-C ends all of them, and the engines, cleanly; the data stays. Log lines go to holdfast-data/logs beside
 the description.
 
 Examples:
@@ -45,6 +45,8 @@ interface Site {
   readonly store: Child | null
   readonly agents: readonly { readonly spec: AgentSpec; readonly child: Child }[]
   readonly routers: readonly Child[]
+  /** Null when the description has none, or nobody wants it. Nothing waits for it, and nothing ends with it. */
+  readonly server: Child | null
   /** Aborted by Ctrl-C, or with why as its reason when a process cannot run at all. */
   readonly ending: AbortSignal
 }
@@ -55,14 +57,15 @@ export function registerUp(program: Command, shell: Shell): void {
     .summary('run everything a description names, on this machine')
     .description('Runs everything a description names on this machine, until Ctrl-C.')
     .argument('<file>', 'the description')
+    .option('--no-dashboard', 'without the server and its dashboard')
     .option('--no-color', 'no colours (also: NO_COLOR)')
     .addHelpText('after', EXAMPLES)
     .action(async (file: string, options: Record<string, unknown>) => {
-      shell.finish(await up({ ...commonOf(shell, options), file }))
+      shell.finish(await up({ ...commonOf(shell, options), file }, options.dashboard !== false))
     })
 }
 
-async function up(common: Common): Promise<ExitCode> {
+async function up(common: Common, dashboard: boolean): Promise<ExitCode> {
   const platform = platformFor(common, 'all')
   if (platform === null) return EXIT.usage
   if (platform.groups.length === 0) {
@@ -72,28 +75,28 @@ async function up(common: Common): Promise<ExitCode> {
   }
   const { warnings } = loadPlatform(common.file, { env: common.terminal.env })
   if (warnings.length > 0) common.terminal.err(`${mistakesText(common.file, warnings)}\n\n`)
-  const site = siteOf(common, platform)
+  const site = siteOf(common, platform, dashboard)
   const because = (await startAll(site)) ?? (await follow(site))
   if (because !== null) common.terminal.err(`holdfast: ${because}\n`)
   const clean = await downAll(site)
   return clean && because === null ? EXIT.ok : EXIT.failed
 }
 
-function siteOf(common: Common, platform: Platform): Site {
+function siteOf(common: Common, platform: Platform, dashboard: boolean): Site {
   const startedMs = systemClock.nowMs()
   const say = (line: string) => {
     const at = durationText(systemClock.nowMs() - startedMs).padStart(8)
     common.terminal.out(`${common.paint.dim(at)}  ${line}\n`)
   }
   const hopeless = new AbortController()
-  const child = (title: string, words: readonly string[]) =>
+  const child = (title: string, words: readonly string[], onHopeless = (because: string) => hopeless.abort(because)) =>
     new Child({
       title,
       words: [...words, '--file', platform.file],
       logFile: join(platform.folder, 'holdfast-data', 'logs', `${title.replace(' ', '-')}.log`),
       env: common.terminal.env,
       say,
-      onHopeless: (because) => hopeless.abort(because),
+      onHopeless,
     })
   return {
     common,
@@ -105,11 +108,12 @@ function siteOf(common: Common, platform: Platform): Site {
       .filter((spec) => membersOfAgent(platform, spec.name).length > 0)
       .map((spec) => ({ spec, child: child(`agent ${spec.name}`, ['agent', '--name', spec.name]) })),
     routers: platform.routers.map(({ name }) => child(`router ${name}`, ['router', '--name', name])),
+    server: platform.server === null || !dashboard ? null : child('server', ['server'], say),
   }
 }
 
 /** Null when all are ready or Ctrl-C came; otherwise why not. */
-async function startAll({ store, agents, routers, ending }: Site): Promise<string | null> {
+async function startAll({ store, agents, routers, server, ending }: Site): Promise<string | null> {
   for (const batch of [store === null ? [] : [store], agents.map(({ child }) => child), routers]) {
     for (const child of batch) child.start()
     for (const child of batch) {
@@ -118,6 +122,7 @@ async function startAll({ store, agents, routers, ending }: Site): Promise<strin
       if (!settled) return `${child.title} is not ready after ${durationText(READY_MS)}`
     }
   }
+  server?.start()
   return null
 }
 
@@ -168,7 +173,7 @@ function holderText(record: PlatformView['groups'][number]['record']): string {
     : `epoch ${record.epoch}, ${record.holder} ${record.phase}`
 }
 
-function announce({ platform, common }: Site): void {
+function announce({ platform, common, server }: Site): void {
   const doors = platform.routers.flatMap((router) =>
     router.doors.flatMap((door) => {
       const group = platform.groups.find(({ name }) => name === door.group)
@@ -180,11 +185,18 @@ function announce({ platform, common }: Site): void {
     '',
     common.paint.bold(`${platform.name} is up.`),
     ...doors,
+    ...(server === null ? [] : serverLines(platform)),
     `  watch  holdfast status --file ${common.file} --watch`,
     '  Ctrl-C ends everything cleanly; the data stays.',
     '',
   ]
   common.terminal.out(`${lines.join('\n')}\n`)
+}
+
+function serverLines({ server }: Platform): readonly string[] {
+  if (server === null) return []
+  const own = `${server.tls === null ? 'http' : 'https'}://${addressText(server.listen)}`
+  return [`  server ${server.publicUrl ?? own}`]
 }
 
 /** The command that leads a person to the primary. */
@@ -200,7 +212,7 @@ function clientOf({ host, port }: Address, group: GroupSpec | undefined): string
 
 /** True when everybody ended by himself. */
 async function downAll(site: Site): Promise<boolean> {
-  const { platform, say, store, agents, routers } = site
+  const { platform, say, store, agents, routers, server } = site
   const slowest = Math.max(...platform.groups.map(({ timing }) => timing.stopMs + timing.promoteMs + timing.ttlMs))
   const graceMs = slowest + GRACE_EXTRA_MS
   say('stopping')
@@ -211,7 +223,7 @@ async function downAll(site: Site): Promise<boolean> {
     results.push(clean)
     if (running) say(`${child.title} ${clean ? 'ended' : 'did not end cleanly'}`)
   }
-  await Promise.all(routers.map(stop))
+  await Promise.all([...routers, ...(server === null ? [] : [server])].map(stop))
   const holding = await holders(clientFor(agents.map(({ spec }) => spec)), agents)
   await Promise.all(agents.filter(({ spec }) => !holding.has(spec.name)).map(({ child }) => stop(child)))
   for (const { child } of agents.filter(({ spec }) => holding.has(spec.name))) await stop(child)

@@ -15,6 +15,8 @@ export interface Hosts {
   startStore(): void
   startAgent(agent: string): void
   startRouter(): void
+  /** The words it prints: where the dashboard is, and the one-time code; null when they do not come in time. */
+  startServer(): Promise<string | null>
   agentPid(agent: string): number | null
   /** Agent, guard and every process of the engine. */
   hostPids(member: DemoMember): number[]
@@ -57,6 +59,10 @@ export function startHosts(layout: Layout): Hosts {
     startStore: () => start('store', ['store']),
     startAgent: (agent) => start(agent, ['agent', '--name', agent]),
     startRouter: () => start('router-1', ['router', '--name', 'router-1']),
+    startServer: () => {
+      start('server', ['server'])
+      return serverWords(join(layout.folder, 'server.log'), () => pidOf('server') !== null)
+    },
     agentPid: pidOf,
     hostPids: (member) => {
       const agent = pidOf(member.agent)
@@ -75,6 +81,20 @@ export function startHosts(layout: Layout): Hosts {
       return [...children.keys()].map(pidOf).filter((pid) => pid !== null)
     },
   }
+}
+
+const SERVER_READY_MS = 30_000
+const SERVER_LOOK_MS = 100
+
+async function serverWords(log: string, runs: () => boolean): Promise<string | null> {
+  for (let waitedMs = 0; waitedMs < SERVER_READY_MS && runs(); waitedMs += SERVER_LOOK_MS) {
+    const text = readFileSync(log, 'utf8')
+    const url = /server ready at (\S+)/.exec(text)?.[1]
+    const code = /^one-time code [^:]*: (\S+)/m.exec(text)?.[1]
+    if (url !== undefined && code !== undefined) return `Dashboard: ${url}   one-time code: ${code}`
+    await new Promise((resolve) => setTimeout(resolve, SERVER_LOOK_MS))
+  }
+  return null
 }
 
 function childOrNone(pid: number | null): number[] {

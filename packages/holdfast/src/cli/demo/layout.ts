@@ -24,6 +24,8 @@ export interface Layout {
   readonly password: string
   readonly members: readonly DemoMember[]
   readonly routerPort: number
+  /** Null: no server runs. */
+  readonly dashboardPort: number | null
   readonly group: string
 }
 
@@ -58,16 +60,22 @@ interface LayoutChoice {
   readonly relay: DemoRelay
 }
 
+interface LayoutExtras {
+  readonly version?: number | null
+  readonly relay?: DemoRelay
+  readonly dashboard?: boolean
+}
+
 /** `version`: major version of the engine; null takes what is found first. */
 export async function makeLayout(
   mode: DemoMode,
   profile: DemoProfile,
-  { version = null, relay = 'router' }: { readonly version?: number | null; readonly relay?: DemoRelay } = {},
+  { version = null, relay = 'router', dashboard = false }: LayoutExtras = {},
 ): Promise<Layout> {
   const folder = mkdtempSync(join(tmpdir(), 'holdfast-demo-'))
   chmodSync(folder, 0o755)
-  const ports = await freePorts(8)
-  const [storePort = 0, routerPort = 0, ...rest] = ports
+  const ports = await freePorts(9)
+  const [storePort = 0, routerPort = 0, dashboardPort = 0, ...rest] = ports
   const sites = ['north', 'north', 'south']
   const members = sites.map((site, i) => ({
     member: `orders-${i + 1}`,
@@ -84,6 +92,7 @@ export async function makeLayout(
     password: freshId(),
     members,
     routerPort,
+    dashboardPort: dashboard ? dashboardPort : null,
     group: 'orders',
   }
   mkdirSync(join(folder, 'secrets'), { mode: 0o700 })
@@ -107,6 +116,7 @@ function description(layout: Layout, choice: LayoutChoice, storePort: number): s
     (m) => `      - { name: ${m.member}, agent: ${m.agent}, listen: 127.0.0.1:${m.port}, dataDir: ${m.dataDir} }`,
   )
   const replication = choice.mode === 'sync' ? 'sync' : '{ async: { lossBytesMax: 16MiB, lossTimeMax: 10s } }'
+  const server = layout.dashboardPort === null ? '' : `server: { listen: 127.0.0.1:${layout.dashboardPort} }\n`
   return `version: 1
 platform: demo
 sites:
@@ -140,5 +150,5 @@ routers:
     relay: ${choice.relay}
     doors:
       - { group: ${layout.group}, listen: 127.0.0.1:${layout.routerPort} }
-`
+${server}`
 }
