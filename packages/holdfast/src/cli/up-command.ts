@@ -26,8 +26,8 @@ import { interruption, pause } from './terminal.ts'
 const EXAMPLES = `
 Starts the store (when it is embedded), the agents that have members, the
 routers, and the server with its dashboard. A process that falls is started
-again. Ctrl-C ends all of them, and the engines, cleanly; the data stays. Log lines go to holdfast-data/logs beside
-the description.
+again. Ctrl-C ends all of them, and the engines, cleanly; the data stays. Log
+lines go to holdfast-data/logs beside the description.
 
 Examples:
   holdfast up examples/one-host.yaml
