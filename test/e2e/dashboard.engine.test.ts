@@ -15,12 +15,14 @@ const SEEN_MS_MAX = 1_000
 /** A crowded machine gets the processor late; what is promised is promised for one that is not. */
 const SEEN_MS_CROWDED = 10_000
 
+const ASKED_AGAIN_MAX = 3
+
 const chromium = chromiumPath()
 const postgres = await findPostgres()
 const missing = chromium === null ? 'chromium' : postgres.ok ? null : 'postgresql'
 const skip = missing === null ? false : `needs ${missing}: npm run engines`
 
-describe('the dashboard in a browser', { skip, timeout: 240_000 }, () => {
+describe('the dashboard in a browser', { skip, timeout: 400_000 }, () => {
   let platform: TestPlatform
   let browser: Browser
   let server: Running
@@ -108,7 +110,7 @@ describe('the dashboard in a browser', { skip, timeout: 240_000 }, () => {
     await page.locator('.events li').first().waitFor()
   })
 
-  test('an operator asks for a switchover, an approver agrees, both see it happen', async () => {
+  test('an operator asks for a switchover, an approver agrees, both see it happen', async (t) => {
     await addUser(admin.page, 'opal', 'operator')
     await addUser(admin.page, 'april', 'approver')
     const operator = await openTab(browser, url)
@@ -126,8 +128,18 @@ describe('the dashboard in a browser', { skip, timeout: 240_000 }, () => {
     await operator.page.getByText('It waits for an approver.').waitFor()
     await approver.page.getByRole('button', { name: 'Approve…' }).waitFor()
     await lookAt(approver, 'approvals')
-    await approver.page.getByRole('button', { name: 'Approve…' }).click()
-    await approver.page.getByRole('dialog').getByRole('button', { name: 'Approve' }).click()
+    await approve(approver.page)
+    // A crowded machine may have no candidate that is near enough just then; it says so, and is asked again.
+    for (let more = ASKED_AGAIN_MAX; more > 0 && (await outcomeOf(approver.page)) === 'refused'; more--) {
+      t.diagnostic(`refused: ${await approver.page.locator('[data-intent]').textContent()}`)
+      await platform.whole()
+      await operator.page.getByRole('button', { name: 'Switch over…' }).click()
+      await operator.page.getByLabel('Wait until an approver agrees').check()
+      await operator.page.getByRole('button', { name: 'Ask for approval' }).click()
+      await approver.page.getByRole('button', { name: 'Approve…' }).waitFor()
+      await approve(approver.page)
+    }
+    assert.equal(await outcomeOf(approver.page), 'done')
     const next = await platform.primary(before)
     await operator.page.locator(`tr[data-member="${next}"][data-role="primary"]`).waitFor()
     assert.deepEqual([...operator.complaints, ...approver.complaints], [])
@@ -245,6 +257,19 @@ async function addUser(page: Page, user: string, role: string): Promise<void> {
   await dialog.getByLabel('Role').selectOption(role)
   await dialog.getByRole('button', { name: 'Add', exact: true }).click()
   await page.locator(`tr[data-user="${user}"]`).waitFor({ timeout: PATIENCE_MS })
+}
+
+async function approve(page: Page): Promise<void> {
+  await page.getByRole('button', { name: 'Approve…' }).click()
+  await page.getByRole('dialog').getByRole('button', { name: 'Approve' }).click()
+  await page.getByRole('dialog').waitFor({ state: 'detached' })
+}
+
+/** Of what was approved last, once it is known. */
+async function outcomeOf(page: Page): Promise<string | null> {
+  const told = page.locator('[data-intent="done"], [data-intent="refused"]')
+  await told.waitFor({ timeout: PATIENCE_MS })
+  return told.getAttribute('data-intent')
 }
 
 /** As the page itself would ask, with its session and its word against forgery. */
