@@ -96,6 +96,8 @@ export class Child {
   }
 
   #hear(line: string): void {
+    // A new server's first account is made with it; a person has to see it.
+    if (line.startsWith('one-time code ')) this.#options.say(line)
     if (!/ ready at /.test(line)) return
     this.#options.say(`${line} (pid ${this.pid ?? '?'})`)
     this.#wasReady = true
