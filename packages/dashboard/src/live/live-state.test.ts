@@ -71,6 +71,9 @@ describe('the live state', () => {
     const again = afterLink(trying, { state: 'lost', because: 'refused', status: null, retryMs: 1 }, 9_000)
     assert.deepEqual(again.link, { state: 'lost', because: 'refused', status: null, sinceMs: 500 })
     assert.equal(afterLink(again, { state: 'live' }, 9_500).link.state, 'live')
+    const never = afterLink(NOTHING_YET, { state: 'lost', because: 'refused', status: null, retryMs: 1 }, 2_000)
+    const still = afterLink(never, { state: 'lost', because: 'refused', status: null, retryMs: 1 }, 9_000)
+    assert.equal(still.link.state === 'lost' ? still.link.sinceMs : null, 2_000)
   })
 
   test('automation is off when every group that is acted for is paused', () => {
