@@ -3,7 +3,7 @@
  * events and what is known next come out. What is known is kept in the database with the events, so that a server that
  * takes over continues where the one before stopped.
  */
-import type { AgentStatus, ApiEvent, ApiGroup, ReasonLine } from '@holdfast/client'
+import type { AgentStatus, ApiEvent, ApiGroup, ApiIncident, ReasonLine } from '@holdfast/client'
 
 export type Draft = Omit<ApiEvent, 'number' | 'recordedMs'>
 
@@ -131,6 +131,12 @@ export function groupFacts(
     incident: before?.incident ?? null,
     recent: recent.slice(-RECENT_MAX),
   }
+}
+
+/** The decisions of an incident that is over say nothing about the next one. */
+export function factsWith(facts: GroupFacts, incident: Pick<ApiIncident, 'id' | 'state'> | null): GroupFacts {
+  if (incident?.state === 'closed') return { ...facts, incident: null, recent: [] }
+  return { ...facts, incident: incident?.id ?? null }
 }
 
 function pauseText({ paused }: ApiGroup): string | null {

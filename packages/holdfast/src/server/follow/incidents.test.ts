@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
 import type { ApiGroup, ApiIncident } from '@holdfast/client'
-import { type Draft, type GroupFacts, groupDrafts, groupFacts } from './changes.ts'
+import { type Draft, factsWith, type GroupFacts, groupDrafts, groupFacts } from './changes.ts'
 import { incidentAfter } from './incidents.ts'
 
 function group(changes: Partial<ApiGroup>): ApiGroup {
@@ -79,4 +79,22 @@ it('the first leadership, an observed group and a calm one are none', () => {
   assert.equal(next(young, group({ epoch: 1 }), 1), null)
   assert.equal(next(calm, group({ failover: 'observe', writer: null, epoch: 9 }), 1), null)
   assert.equal(next(calm, group({}), 1), null)
+})
+
+it('two changes of primary within seconds do not share their decisions', () => {
+  open = null
+  const led = group({ epoch: 4, holder: 'b', writer: 'b' })
+  const told = [reason('claims', 900), reason('opens', 950)]
+  const first = next(calm, led, 1_000, told)
+  assert.equal(first?.state, 'closed')
+  const facts = factsWith(groupFacts(calm, led, 1_000, told), first)
+  const second = next(
+    facts,
+    group({ epoch: 4, holder: 'b', writer: null, verdict: { safe: false, because: '' } }),
+    6_000,
+  )
+  assert.deepEqual(
+    second?.phases.map(({ phase, wallMs }) => [phase, wallMs]),
+    [['detect', 6_000]],
+  )
 })

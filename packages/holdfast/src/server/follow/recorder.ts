@@ -15,6 +15,7 @@ import {
   type AgentFacts,
   agentDraft,
   type Draft,
+  factsWith,
   type GroupFacts,
   groupDrafts,
   groupFacts,
@@ -203,7 +204,7 @@ export class Recorder {
     if (incident !== null && JSON.stringify(incident) !== JSON.stringify(open)) batch.incidents.push(incident)
     const said = incidentDrafts(open, incident, wallMs)
     batch.drafts.push(...[...drafts, ...said].map((draft) => ({ ...draft, incident: incident?.id ?? null })))
-    const kept = { ...facts, incident: incident?.state === 'open' ? incident.id : null }
+    const kept = factsWith(facts, incident)
     if (drafts.length + said.length > 0 || JSON.stringify(before) !== JSON.stringify(kept))
       batch.groups.set(group, kept)
   }
