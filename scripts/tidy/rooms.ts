@@ -61,6 +61,26 @@ export const ROOMS: readonly Room[] = [
     packages: 'node',
   },
   { name: 'config', prefixes: [`${PRODUCT}/config/`], mayImport: ['core', 'errors', 'io'], packages: 'any' },
+  // Runs drills, for the command line and the server.
+  {
+    name: 'drills',
+    prefixes: [`${PRODUCT}/drills/`],
+    mayImport: [
+      ...[
+        'core',
+        'errors',
+        'io',
+        'config',
+        'client',
+        'engines',
+        'engine-contract',
+        'store',
+        'store-contract',
+        'evidence',
+      ],
+    ],
+    packages: 'any',
+  },
   // Reports that somebody checks years later: what is signed, how it reads, how it is verified.
   { name: 'evidence', prefixes: [`${PRODUCT}/evidence/`], mayImport: ['core', 'errors', 'io'], packages: 'any' },
   // Runs plans; knows agents by their HTTP API alone, so that a person's command can run one from anywhere.
@@ -91,7 +111,7 @@ export const ROOMS: readonly Room[] = [
     name: 'server',
     prefixes: [`${PRODUCT}/server/`],
     mayImport: [
-      ...['core', 'errors', 'io', 'config', 'client', 'evidence', 'plans', 'status-view'],
+      ...['core', 'errors', 'io', 'config', 'client', 'evidence', 'plans', 'drills', 'status-view'],
       ...['engines', 'engine-contract', 'store', 'store-contract'],
     ],
     packages: 'any',

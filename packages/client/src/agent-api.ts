@@ -13,6 +13,9 @@
  *   POST /v1/groups/:group/resume        { by }                            -> { ok: true }
  *   GET  /v1/plans/:scope                -> StoredPlan; /timings beside it
  *   POST /v1/plans/:scope                { value, ifRevision }             -> PlanWritten
+ *   GET  /v1/drills/faults               -> { faults: FaultStatus[] }
+ *   POST /v1/drills/faults               { id, kind, what?, members, forMs, by }  -> FaultStatus
+ *   POST /v1/drills/lift                 { id, by }                        -> { faults: FaultStatus[] }
  *   GET  /v1/peer/reports                -> { nowMs, boot, reports } (agents only)
  *   POST /v1/peer/reports                { from, nowMs, reports, echo }    -> the same; brings the asker's own
  *   POST /v1/peer/freeze                 { group, member, from, epoch }    -> { report } (agents only)
@@ -134,4 +137,32 @@ export interface GroupCondition {
   readonly ifEpoch?: number
   /** Null: nobody. */
   readonly ifPausedBy?: string | null
+}
+
+export type FaultKind = 'kill' | 'freeze' | 'block-store' | 'block-link'
+
+/** One fault of a drill at one agent. */
+export interface FaultStatus {
+  /** The drill's own; a fault that was lifted is never done again under it. */
+  readonly id: string
+  readonly kind: FaultKind
+  readonly members: readonly string[]
+  readonly by: string
+  readonly state: 'waiting' | 'on' | 'off'
+  /** What was seen, in words: how many processes stopped, ran again, how many calls met the block. */
+  readonly proof: string
+  /** Until it ends by itself. */
+  readonly leftMs: number
+  /** Where a freeze can be looked at and ended while the agent itself stands still. */
+  readonly deadman: { readonly url: string; readonly secret: string } | null
+}
+
+export interface FaultOrder {
+  readonly id: string
+  readonly kind: FaultKind
+  /** Of a freeze. */
+  readonly what?: 'engine' | 'agent' | 'host'
+  readonly members: readonly string[]
+  readonly forMs: number
+  readonly by: string
 }

@@ -5,6 +5,8 @@
  */
 import type {
   AgentStatus,
+  FaultOrder,
+  FaultStatus,
   GroupCondition,
   GroupExplanation,
   IntentAccepted,
@@ -45,6 +47,11 @@ export interface AgentClient {
   /** `part`: the plan itself, or the measured times of past ones. */
   plan(scope: string, part?: 'timings'): Promise<Result<StoredPlan>>
   writePlan(scope: string, body: { value: string; ifRevision: number }, part?: 'timings'): Promise<Result<PlanWritten>>
+  /** Of a drill. A fault is one agent's own business: give this client one URL. */
+  fault(order: FaultOrder): Promise<Result<FaultStatus>>
+  faults(): Promise<Result<{ readonly faults: readonly FaultStatus[] }>>
+  /** `id` `*`: every fault there. */
+  liftFault(body: { id: string; by: string }): Promise<Result<{ readonly faults: readonly FaultStatus[] }>>
 }
 
 const TIMEOUT_MS = 2_000
@@ -72,6 +79,9 @@ export function createAgentClient(options: AgentClientOptions): AgentClient {
     resume: (group, body) => post(at(group, 'resume'), body),
     plan: (scope, part) => get(planAt(scope, part)),
     writePlan: (scope, body, part) => post(planAt(scope, part), body),
+    fault: (order) => post('/v1/drills/faults', order),
+    faults: () => get('/v1/drills/faults'),
+    liftFault: (body) => post('/v1/drills/lift', body),
   }
 }
 

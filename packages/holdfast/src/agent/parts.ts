@@ -22,6 +22,7 @@ import { freshId } from '../io/random.ts'
 import type { Store } from '../store/contract.ts'
 import { openStore } from '../store/open.ts'
 import type { CertificateFile } from './certificate-watch.ts'
+import type { DrillFaultOptions } from './drill-faults.ts'
 import { PeerLink } from './peer-link.ts'
 
 export function storeOf(platform: Platform): Store {
@@ -160,4 +161,25 @@ function filesOf(
   const authority = { use, group, part: 'authority', file: files.caFile } as const
   const { certFile } = files
   return certFile === null ? [authority] : [{ use, group, part: 'certificate', file: certFile }, authority]
+}
+
+/** What drills may reach from here, and where a dead-man of theirs listens. */
+export function drillParts(
+  platform: Platform,
+  spec: AgentSpec,
+  adapters: ReadonlyMap<MemberName, EngineAdapter>,
+): Omit<DrillFaultOptions, 'noteFile' | 'guardPid' | 'log'> {
+  const store = storeSettings(platform)
+  const groups = new Set(membersOfAgent(platform, spec.name).map(({ group }) => group))
+  const peers = [...groups].flatMap((group) => peersOfGroup(platform, group, spec.name))
+  const origin = (url: string): string => new URL(url).origin
+  return {
+    allowed: spec.drills,
+    agent: spec.name,
+    targets: new Map([...adapters].map(([member, adapter]) => [member, () => adapter.fenceTarget()] as const)),
+    storeOrigins: (store.kind === 'embedded' ? store.urls : store.endpoints).map(origin),
+    peerOrigins: [...new Set(peers.map((peer) => origin(agentUrl(peer))))],
+    door: { host: spec.listen.host, scheme: spec.tls === null ? 'http' : 'https' },
+    tls: doorTls(spec),
+  }
 }

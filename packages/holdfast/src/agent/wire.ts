@@ -1,5 +1,6 @@
 /** Builds one agent by hand and starts it; ends it in the opposite order. */
 import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
 import { type AgentSpec, agentByName, membersOfAgent, type Platform } from '../config/platform.ts'
 import { nodeSettings } from '../config/settings.ts'
 import type { GroupRecord } from '../core/model.ts'
@@ -15,6 +16,8 @@ import { CertificateWatch } from './certificate-watch.ts'
 import { ChangeBell } from './change-bell.ts'
 import { DiskWatch } from './disk-watch.ts'
 import { openDoor, type Route } from './door.ts'
+import { DrillFaults } from './drill-faults.ts'
+import { behindCut, drillRoutes } from './drill-routes.ts'
 import { EngineFeed } from './engine-feed.ts'
 import { EngineLane } from './engine-lane.ts'
 import type { Known } from './explanation.ts'
@@ -28,7 +31,16 @@ import { Mailbox } from './mailbox.ts'
 import { Metrics } from './metrics.ts'
 import { operatorRoutes } from './operator.ts'
 import { beatNow } from './pace.ts'
-import { adaptersOf, certificateFiles, dataFolders, doorTls, endpointOf, peersOf, storeOf } from './parts.ts'
+import {
+  adaptersOf,
+  certificateFiles,
+  dataFolders,
+  doorTls,
+  drillParts,
+  endpointOf,
+  peersOf,
+  storeOf,
+} from './parts.ts'
 import { PeerFeed } from './peer-feed.ts'
 import type { PeerLink } from './peer-link.ts'
 import { Performer } from './perform.ts'
@@ -127,6 +139,7 @@ class Body {
   readonly #disks: DiskWatch
   readonly #certificates: CertificateWatch
   readonly #leaseLow = new LeaseLow()
+  readonly #faults: DrillFaults
   #pacedMs: number | null = null
   #pacedBeats = ''
   readonly loop: Loop
@@ -136,7 +149,6 @@ class Body {
     const bootId = this.#bootId
     const startMs = clock.nowMs()
     const settings = nodeSettings(platform, name)
-    const { ttlMs } = settings
     this.#options = options
     this.#spec = spec
     this.#settings = settings
@@ -154,7 +166,7 @@ class Body {
       mailbox,
       adapters: this.#adapters,
       clock,
-      silentMaxMs: ttlMs / GUARD_SILENT_SHARE,
+      silentMaxMs: settings.ttlMs / GUARD_SILENT_SHARE,
       watchdog: spec.watchdog === null ? null : { ...spec.watchdog, timeoutMaxMs: watchdogMaxMs(settings) },
       mayReplace: () => this.#nothingHeld(),
       log,
@@ -180,6 +192,7 @@ class Body {
     })
     this.#disks = new DiskWatch({ folders: dataFolders(platform, name), clock })
     this.#certificates = new CertificateWatch(certificateFiles(platform, name))
+    this.#faults = this.#makeFaults()
     this.loop = new Loop({
       core: { start: startNode, step: stepNode },
       settings,
@@ -231,7 +244,7 @@ class Body {
     const addresses = new Map(
       membersOfAgent(platform, settings.agent).map(({ member }) => [member.name, member.listen]),
     )
-    return [
+    const routes = [
       ...healthRoutes({ settings, moment, guardAlive: () => this.#guard.alive }),
       this.#metrics.route(),
       ...stateRoutes({
@@ -251,10 +264,13 @@ class Body {
       }),
       ...operatorRoutes({ store: this.#port, known, onRecord: (record) => this.#noteSystemId(record) }),
       ...planRoutes({ store: this.#store, platform, requestMs: settings.requestMs }),
+      ...drillRoutes(this.#faults),
     ]
+    return behindCut(routes, this.#faults)
   }
 
   start(): void {
+    void this.#faults.continueLeftovers()
     this.#guard.start()
     this.loop.start()
     this.#storeFeed.start()
@@ -299,6 +315,7 @@ class Body {
     this.loop.stop()
     this.#disks.close()
     this.#certificates.close()
+    this.#faults.close()
     this.#guard.close()
     for (const peer of this.#peers.values()) await peer.close()
     for (const adapter of this.#adapters.values()) await adapter.close()
@@ -339,6 +356,16 @@ class Body {
       lanes.set(self.member, lane)
     }
     return lanes
+  }
+
+  #makeFaults(): DrillFaults {
+    const { platform, log } = this.#options
+    return new DrillFaults({
+      ...drillParts(platform, this.#spec, this.#adapters),
+      noteFile: join(this.#spec.dir, 'drill-fault.json'),
+      guardPid: () => this.#guard.pid,
+      log,
+    })
   }
 
   #makePeerFeed(): PeerFeed {

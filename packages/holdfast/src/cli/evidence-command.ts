@@ -1,20 +1,18 @@
 /** `holdfast evidence`: the key that signs, and the check of what was signed; without agents, store or network. */
 import type { Command } from 'commander'
-import { HoldfastError } from '../errors.ts'
-import { unsealed } from '../evidence/seal.ts'
+import { verifyFiles } from '../evidence/verify.ts'
 import { readFileLimited } from '../io/files.ts'
 import { keyIdOf, openSigningKey } from '../io/signing.ts'
 import { EXIT, type ExitCode } from './exit-codes.ts'
 import { type Common, commonOf, countText, fail, type Shell, withOutput } from './shell.ts'
 
-/** A report with a timeline of hours stays below a megabyte. */
-const DOCUMENT_BYTES_MAX = 32 * 1024 * 1024
 const PUBLIC_KEY_BYTES_MAX = 4_096
 
 const VERIFY_EXAMPLES = `
 Works offline, with nothing but the files. Without --key it shows that each file
 is whole and names the key that signed it; with --key also that it is the key
-you were given by hand.
+you were given by hand. Several reports of one platform are held against each
+other: one that is missing between two, or was replaced, is found.
 
 Examples:
   holdfast evidence verify report.json
@@ -63,13 +61,6 @@ async function keygen(common: Common, path: string): Promise<ExitCode> {
   return EXIT.ok
 }
 
-interface Verdict {
-  readonly file: string
-  readonly ok: boolean
-  readonly because: string
-  readonly keyId: string | null
-}
-
 async function verify(common: Common, files: readonly string[], keyPath: string | null): Promise<ExitCode> {
   const wanted = keyPath === null ? null : await publicKeyIn(keyPath)
   if (wanted === '') {
@@ -81,8 +72,7 @@ async function verify(common: Common, files: readonly string[], keyPath: string 
     )
     return EXIT.usage
   }
-  const verdicts: Verdict[] = []
-  for (const file of files) verdicts.push(await verdictOf(file, wanted))
+  const verdicts = await verifyFiles(files, wanted)
   const bad = verdicts.filter((verdict) => !verdict.ok).length
   if (common.output === 'json') common.terminal.out(`${JSON.stringify({ ok: bad === 0, files: verdicts })}\n`)
   else {
@@ -98,25 +88,4 @@ async function verify(common: Common, files: readonly string[], keyPath: string 
 async function publicKeyIn(path: string): Promise<string> {
   const text = `${(await readFileLimited(path, PUBLIC_KEY_BYTES_MAX)).toString('utf8').trim()}\n`
   return keyIdOf(text) === null ? '' : text
-}
-
-async function verdictOf(file: string, wanted: string | null): Promise<Verdict> {
-  let bytes: Buffer
-  try {
-    bytes = await readFileLimited(file, DOCUMENT_BYTES_MAX)
-  } catch (error) {
-    if (!(error instanceof HoldfastError)) throw error
-    return { file, ok: false, because: error.message, keyId: null }
-  }
-  const text = bytes.toString('utf8')
-  // Bytes that are no UTF-8 all become the same sign, so two files could have one text.
-  if (!Buffer.from(text, 'utf8').equals(bytes)) return { file, ok: false, because: 'it is no UTF-8 text', keyId: null }
-  const result = unsealed(text)
-  if (!result.ok) return { file, ok: false, because: result.because, keyId: null }
-  const { keyId } = result
-  if (wanted !== null && result.publicPem !== wanted) {
-    return { file, ok: false, because: `signed by another key, ${keyId}`, keyId }
-  }
-  const trust = wanted === null ? '; give --key to see that it is the right one' : ', the key that was given'
-  return { file, ok: true, because: `signed by ${keyId}${trust}`, keyId }
 }

@@ -4,6 +4,7 @@ import { HoldfastError } from '../errors.ts'
 import { registerAlerts } from './alerts-command.ts'
 import { registerAudit } from './audit-command.ts'
 import { registerDiscover } from './discover-command.ts'
+import { registerDrill } from './drill/command.ts'
 import { registerEvidence } from './evidence-command.ts'
 import { EXIT, EXIT_HELP, type ExitCode } from './exit-codes.ts'
 import { registerExplain } from './explain-command.ts'
@@ -88,6 +89,7 @@ function programFor(shell: Shell): Command {
   registerSiteMoves(program, shell)
   registerPause(program, shell)
   registerValidate(program, shell)
+  registerDrill(program, shell)
   registerEvidence(program, shell)
   registerDiscover(program, shell)
   registerAlerts(program, shell)

@@ -115,6 +115,7 @@ function agentOf(agent: DescribedAgent, index: number, description: Description,
       agent.watchdog === undefined
         ? null
         : { device: resolve(context.folder, agent.watchdog.device), required: agent.watchdog.required ?? false },
+    drills: (agent.drills ?? agentDefaults?.drills ?? 'refused') === 'allowed',
   }
 }
 

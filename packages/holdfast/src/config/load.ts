@@ -23,6 +23,7 @@ import { checkWatchdogs } from './checks/watchdogs.ts'
 import { type Check, Draft, type Findings } from './draft.ts'
 import { byPosition, type Finding, type Mistake } from './mistake.ts'
 import type { Platform } from './platform.ts'
+import { descriptionSchema } from './schema.ts'
 import { reasonOf, type SecretReader, secretReader } from './secrets.ts'
 import { shapeOf } from './shape.ts'
 import { FILE_BYTES_MAX, readSource, type Source, wholeFile } from './source.ts'
@@ -70,7 +71,7 @@ export function loadBytes(bytes: Uint8Array, file: string, options: LoadOptions)
   if (!source.readable) return { ok: false, mistakes: [...source.mistakes].sort(byPosition), warnings: [] }
   const findings: Findings = { mistakes: [], warnings: [] }
   const folder = dirname(file)
-  const shaped = shapeOf(source.value)
+  const shaped = shapeOf(descriptionSchema, source.value)
   if (!shaped.ok) findings.mistakes.push(...shaped.findings)
   const root = new Draft(source.value)
   for (const check of CHECKS) check(root, findings, folder)
@@ -115,7 +116,7 @@ function readSecrets(root: Draft, secrets: SecretReader): void {
 }
 
 /** Sorted, and each place told once per thing that is wrong with it. */
-function placed(findings: readonly Finding[], source: Source): Mistake[] {
+export function placed(findings: readonly Finding[], source: Source): Mistake[] {
   const seen = new Set<string>()
   const mistakes: Mistake[] = []
   for (const finding of findings) {
@@ -127,7 +128,7 @@ function placed(findings: readonly Finding[], source: Source): Mistake[] {
   return mistakes.sort(byPosition)
 }
 
-function fileBytes(file: string): Uint8Array | Mistake {
+export function fileBytes(file: string): Uint8Array | Mistake {
   let descriptor: number
   try {
     descriptor = openSync(file, 'r')

@@ -62,6 +62,8 @@ export interface AgentSpec {
   readonly tls: TlsFiles | null
   /** Resets the host when the guard is gone (R4). */
   readonly watchdog: { readonly device: string; readonly required: boolean } | null
+  /** Drills may do faults to what stands beside it. */
+  readonly drills: boolean
 }
 
 export interface GroupMember {

@@ -91,6 +91,8 @@ const watchdog = block(
   'Resets the host when the guard itself is gone; its time-out is set where it comes from (module, firmware).',
 )
 
+const DRILLS = 'Whether drills may do faults to what stands here: kill, freeze, block. Default: refused.'
+
 const agent = block(
   {
     name: name('agent'),
@@ -99,12 +101,17 @@ const agent = block(
     dir: path('Its own folder. Default: holdfast-data/agents/<name> beside this file.').optional(),
     tls: tls.optional(),
     watchdog: watchdog.optional(),
+    drills: choice(['allowed', 'refused'], DRILLS).optional(),
   },
   'The process that stands beside members on one host.',
 )
 
 const agentDefaults = block(
-  { token: secret('Shared by all agents, routers and tools of the platform.'), tls: tls.optional() },
+  {
+    token: secret('Shared by all agents, routers and tools of the platform.'),
+    tls: tls.optional(),
+    drills: choice(['allowed', 'refused'], DRILLS).optional(),
+  },
   'The token of the platform, and what every agent has unless it says otherwise.',
 )
 

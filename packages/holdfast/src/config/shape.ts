@@ -2,16 +2,15 @@
 import type { z } from 'zod'
 import { type Finding, type Path, pathText, shown } from './mistake.ts'
 import { nearest } from './nearest.ts'
-import { type Description, descriptionSchema } from './schema.ts'
 
 type Issue = z.core.$ZodIssue
 
-export type Shaped =
-  | { readonly ok: true; readonly description: Description }
+export type Shaped<T> =
+  | { readonly ok: true; readonly description: T }
   | { readonly ok: false; readonly findings: readonly Finding[] }
 
-export function shapeOf(value: unknown): Shaped {
-  const result = descriptionSchema.safeParse(value)
+export function shapeOf<T>(schema: z.ZodType<T>, value: unknown): Shaped<T> {
+  const result = schema.safeParse(value)
   if (result.success) return { ok: true, description: result.data }
   return { ok: false, findings: toldOnce(result.error.issues.flatMap((issue) => findingsOf(issue, [], value))) }
 }

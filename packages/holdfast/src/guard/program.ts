@@ -4,7 +4,7 @@
  * at once strips the guard's few files, and the agent hands them over as one module. Relative imports become `data:`
  * addresses; nothing is written to disk, and the guard reads none at its start.
  */
-import { execFileSync } from 'node:child_process'
+import { execFile, execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { stripTypeScriptTypes } from 'node:module'
 
@@ -30,22 +30,41 @@ export const GUARD_ARGUMENTS: readonly string[] = [
 
 /** Reading and stripping half a dozen files takes a tenth of a second. */
 const STRIP_MAX_MS = 10_000
-let made: string | null = null
+let guard: string | null = null
+let deadman: Promise<string> | null = null
 
-/** What to write to file descriptor `PROGRAM_FD` of the new process. Made once in the life of the agent. */
+/** What to write to file descriptor `PROGRAM_FD` of the new process. Made once, at the start of the agent. */
 export function guardProgram(): string {
-  const here = JSON.stringify(import.meta.url)
-  const script = `process.stdout.write((await import(${here})).strippedProgram())`
-  made ??= execFileSync(process.execPath, ['--no-warnings', '--input-type=module', '--eval', script], {
-    encoding: 'utf8',
-    env: {},
-    timeout: STRIP_MAX_MS,
-  })
-  return made
+  guard ??= execFileSync(process.execPath, stripper('./main.ts', 'runGuard'), STRIP)
+  return guard
 }
 
-export function strippedProgram(main: URL = new URL('./main.ts', import.meta.url)): string {
-  return `import { runGuard } from '${moduleAddress(main)}'\nprocess.exit(await runGuard())\n`
+/** The same for the dead-man of a freeze; beside the work of an agent that may hold a lease just then. */
+export function deadmanProgram(): Promise<string> {
+  deadman ??= new Promise((resolve, reject) => {
+    execFile(process.execPath, [...stripper('./deadman.ts', 'runDeadman')], STRIP, (error, stdout) => {
+      if (error === null) resolve(stdout)
+      else reject(error)
+    })
+  })
+  deadman.catch(() => {
+    deadman = null
+  })
+  return deadman
+}
+
+const STRIP = { encoding: 'utf8', env: {}, timeout: STRIP_MAX_MS, maxBuffer: 4 * 1024 * 1024 } as const
+
+function stripper(file: string, entry: string): readonly string[] {
+  const words = `${JSON.stringify(file)}, ${JSON.stringify(entry)}`
+  const here = JSON.stringify(import.meta.url)
+  const script = `process.stdout.write((await import(${here})).strippedProgram(${words}))`
+  return ['--no-warnings', '--input-type=module', '--eval', script]
+}
+
+export function strippedProgram(file = './main.ts', entry = 'runGuard'): string {
+  const main = new URL(file, import.meta.url)
+  return `import { ${entry} } from '${moduleAddress(main)}'\nprocess.exit(await ${entry}())\n`
 }
 
 /** The module at `file` and all it imports, as one `data:` address. Type-only imports vanish with the types. */

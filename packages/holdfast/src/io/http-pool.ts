@@ -4,6 +4,7 @@
  */
 import { createRequire } from 'node:module'
 import type { Dispatcher, Pool } from 'undici'
+import { blockade } from './blockade.ts'
 
 const load = createRequire(import.meta.url)
 const PoolClass = load('undici/lib/dispatcher/pool.js') as typeof Pool
@@ -37,7 +38,10 @@ export interface Bounds {
  */
 export function exchange(pool: Pool, question: Exchange, bounds: Bounds): Promise<Exchanged> {
   return new Promise((resolve, reject) => {
-    pool.dispatch(question, new Collector(bounds, { resolve, reject }))
+    const origin = origins.get(pool) ?? ''
+    const collector = new Collector(bounds, { resolve, reject }, origin)
+    // A drill may have put this address out of reach: then nothing leaves, and the time runs out as it would.
+    if (!blockade.covers(origin)) pool.dispatch(question, collector)
   })
 }
 
@@ -46,7 +50,11 @@ interface Settle {
   readonly reject: (error: unknown) => void
 }
 
+/** Where each pool leads. */
+const origins = new WeakMap<Pool, string>()
+
 class Collector implements Dispatcher.DispatchHandler {
+  readonly #origin: string
   readonly #bytesMax: number
   readonly #settle: Settle
   readonly #timer: NodeJS.Timeout
@@ -56,7 +64,8 @@ class Collector implements Dispatcher.DispatchHandler {
   #status = 0
   #over = false
 
-  constructor({ timeoutMs, bytesMax }: Bounds, settle: Settle) {
+  constructor({ timeoutMs, bytesMax }: Bounds, settle: Settle, origin: string) {
+    this.#origin = origin
     this.#bytesMax = bytesMax
     this.#settle = settle
     // undici tells of an abort only once it has a connection, so its word is not waited for.
@@ -86,6 +95,8 @@ class Collector implements Dispatcher.DispatchHandler {
   }
 
   onResponseEnd(): void {
+    // Asked before the address was put out of reach, answered after.
+    if (blockade.covers(this.#origin)) return
     const [first] = this.#chunks
     const whole = this.#chunks.length === 1 && first !== undefined ? first : Buffer.concat(this.#chunks)
     this.#end(() => this.#settle.resolve({ status: this.#status, text: whole.toString('utf8') }))
@@ -119,18 +130,31 @@ export interface Listener {
 
 /** One question whose answer goes on and on, on a connection of its own. Closing it closes the connection. */
 export function listen(pool: Pool, question: Exchange, listener: Listener): { close(): void } {
-  const ear = new Ear(listener)
-  pool.dispatch(question, ear)
+  const origin = origins.get(pool) ?? ''
+  const ear = new Ear(listener, origin)
+  if (!ear.cut()) pool.dispatch(question, ear)
   return { close: () => ear.close() }
 }
 
 class Ear implements Dispatcher.DispatchHandler {
   readonly #listener: Listener
+  readonly #origin: string
   #controller: Dispatcher.DispatchController | null = null
   #over = false
+  #forget: () => void = () => {}
 
-  constructor(listener: Listener) {
+  constructor(listener: Listener, origin: string) {
     this.#listener = listener
+    this.#origin = origin
+  }
+
+  /** True while a drill has put the address out of reach: silence, and a broken connection once it is over. */
+  cut(): boolean {
+    if (this.#over || !blockade.covers(this.#origin)) return this.#over
+    this.#over = true
+    this.#controller?.abort(new Error('out of reach'))
+    this.#forget = blockade.whenOpen(() => this.#listener.onEnd(new Error('the connection was lost')))
+    return true
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
@@ -143,7 +167,7 @@ class Ear implements Dispatcher.DispatchHandler {
   }
 
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    if (!this.#over) this.#listener.onChunk(chunk)
+    if (!this.cut()) this.#listener.onChunk(chunk)
   }
 
   onResponseEnd(): void {
@@ -156,6 +180,7 @@ class Ear implements Dispatcher.DispatchHandler {
 
   close(): void {
     this.#over = true
+    this.#forget()
     this.#controller?.abort(new Error('closed'))
   }
 
@@ -167,5 +192,7 @@ class Ear implements Dispatcher.DispatchHandler {
 }
 
 export function httpPool(origin: string, options: Pool.Options): Pool {
-  return new PoolClass(origin, options)
+  const pool = new PoolClass(origin, options)
+  origins.set(pool, new URL(origin).origin)
+  return pool
 }
