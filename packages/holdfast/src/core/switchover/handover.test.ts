@@ -288,6 +288,18 @@ test('when nobody is named and nobody is fit, the answer comes at once', () => {
   refusedBecause(s, 'target-not-ready')
 })
 
+test('a target that was just asked for a promise is not taken at its older word (R21)', () => {
+  const s = quiet()
+  const beatMs = s.settings.beatMs
+  // No beat is confirmed for a while: the failsafe asks b, and b has said nothing since.
+  while (!s.pending.some((a) => a.kind === 'ask-failsafe')) tick(s, s.nowMs + beatMs / 4)
+  reports(s)
+  recordIs(s, { intent: INTENT })
+  view(s)
+  assert.match(waits(s)[0] ?? '', /promised-to-primary/)
+  assert.equal(own(s).handover, null)
+})
+
 test('a target that fell behind during the checkpoint is waited for before anything stops', () => {
   const s = asked()
   view(s, [{ ...STANDBY, streaming: false }])

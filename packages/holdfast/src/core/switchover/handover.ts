@@ -107,7 +107,8 @@ function targetVerdict(turn: Turn, record: GroupRecord, spec: MemberSpec): Targe
   const report = freshReport(state, settings, spec.member, nowMs)
   if (spec.noFailover) return bad(spec.member, 'no-failover')
   if (report === null) return bad(spec.member, 'target-not-heard')
-  if (report.unready !== null) return bad(spec.member, 'target-not-ready', { lacks: report.unready })
+  const lacks = report.unready ?? (mayHavePromised(turn, spec.member) ? 'promised-to-primary' : null)
+  if (lacks !== null) return bad(spec.member, 'target-not-ready', { lacks })
   const standby = state.view?.standbys.find((s) => s.member === spec.member)
   if (standby === undefined || !standby.streaming) return bad(spec.member, 'target-not-streaming')
   if (settings.replication.kind !== 'async' && !record.sync.members.includes(spec.member) && record.sync.need > 0) {
@@ -118,6 +119,14 @@ function targetVerdict(turn: Turn, record: GroupRecord, spec: MemberSpec): Targe
   if (lagBytes > TARGET_LAG_BYTES_MAX)
     return bad(spec.member, 'target-lags', { lagBytes, maxBytes: TARGET_LAG_BYTES_MAX })
   return { member: spec.member, ok: true, code: 'fit', detail: { lagBytes } }
+}
+
+/** Asked a moment ago to promise not to take over (R21); its newest word is from before it could have said so. */
+function mayHavePromised({ state, settings }: Turn, member: MemberName): boolean {
+  const { beatMs, requestMs } = settings.timing
+  const fact = state.peers[member]
+  const saidAtMs = fact === undefined ? 0 : fact.atMs - fact.report.loopAgeMs
+  return state.nextRoundAtMs > 0 && saidAtMs < state.nextRoundAtMs - beatMs + requestMs
 }
 
 function lagOf(turn: Turn, flushLsn: number): number {
