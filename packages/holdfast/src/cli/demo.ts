@@ -4,6 +4,7 @@
  */
 import { rmSync } from 'node:fs'
 import { parseArgs } from 'node:util'
+import { findRedis } from '../engines/redis/binaries.ts'
 import { systemClock } from '../io/clock.ts'
 import { FAULTS, type Fault } from './demo/faults.ts'
 import { twoWritersMs, writeOutageMs } from './demo/figures.ts'
@@ -11,6 +12,9 @@ import { type Hosts, startHosts } from './demo/hosts.ts'
 import { type DemoMode, type DemoProfile, type DemoRelay, type Layout, makeLayout } from './demo/layout.ts'
 import { audit, FIRST_PROBER, type Ledger, prepareLedger, sleep, startLedger } from './demo/ledger.ts'
 import { type FaultResult, jsonText, reasonText, tableText, timelineText } from './demo/report.ts'
+import { performScenario, SCENARIOS, type ScenarioName } from './demo/scenarios.ts'
+import { makeShopLayout } from './demo/shop-layout.ts'
+import { shopJson, shopText } from './demo/shop-report.ts'
 import { startWatcher, type Watcher } from './demo/watcher.ts'
 import { EXIT, type ExitCode } from './exit-codes.ts'
 import { processTerminal, shielded } from './terminal.ts'
@@ -30,19 +34,26 @@ Options:
                             haproxy must be installed
   --fault <name>            only this fault; may be given several times
   --no-dashboard            without the server and its dashboard
+  --scenario <name>         a whole service instead: stock in Redis and orders in
+                            PostgreSQL on two sites and a witness, ten times the
+                            orders, and then the scenario; needs redis-server
   --keep                    leave everything running and print how to connect
   -o, --output <form>       table for people, json ends with one line of JSON
   -h, --help                this text
 
 Faults: ${FAULTS.map((f) => f.name).join(', ')}
+Scenarios: ${Object.keys(SCENARIOS).join(', ')}; with --profile, --postgres and
+--output alone, and without the dashboard
 
 Exit codes: 0 nothing acknowledged was lost or doubled and there never were two
-writers; 1 something was, or a fault did not heal; 2 usage; 130 interrupted.
+writers, nor was stock sold that was not there; 1 something was, or a fault did
+not heal; 2 usage; 130 interrupted.
 
 Examples:
   holdfast demo
   holdfast demo --profile normal --fault host-crash
   holdfast demo --mode async --output json
+  holdfast demo --scenario site-loss
   holdfast demo --keep`
 
 interface Choice {
@@ -51,6 +62,7 @@ interface Choice {
   readonly version: number | null
   readonly relay: DemoRelay
   readonly faults: readonly Fault[]
+  readonly scenario: ScenarioName | null
   readonly keep: boolean
   readonly dashboard: boolean
   readonly json: boolean
@@ -63,44 +75,86 @@ const HEAL_MS = 30_000
 /** Load before and after each fault, so that an outage has two ends. */
 const CALM_MS = 700
 
+/** One of the two: a group and its faults, or a service and its scenario. */
+interface Show {
+  readonly folder: string
+  readonly hosts: Hosts
+  perform(): Promise<{ readonly ok: boolean; readonly json: string; readonly text: string }>
+  connectText(pids: readonly number[]): string
+}
+
 export async function run(words: readonly string[], print: (line: string) => void): Promise<ExitCode> {
   const choice = choiceOf(words, print)
   if (typeof choice === 'number') return choice
   const { streams, release } = processTerminal()
   const terminal = shielded(streams)
+  const redis = choice.scenario === null ? null : await findRedis()
+  if (redis?.ok === false) {
+    terminal.err(`holdfast: the scenario needs a Redis server: ${redis.because}\n`)
+    terminal.err('    next: npm run engines, or as root: apt-get install redis-server\n')
+    release()
+    return EXIT.failed
+  }
   const say = choice.json ? () => {} : print
-  const layout = await makeLayout(choice.mode, choice.profile, choice)
-  const hosts = startHosts(layout)
+  const show = await showOf(choice, say, terminal.interrupted)
+  const { hosts, folder } = show
   const interrupted = new Promise<'interrupted'>((resolve) => {
     terminal.interrupted.addEventListener('abort', () => resolve('interrupted'), { once: true })
   })
   let kept = false
   try {
-    const outcome = await Promise.race([perform(choice, layout, hosts, say), interrupted])
+    const outcome = await Promise.race([show.perform(), interrupted])
     if (outcome === 'interrupted') {
       say('\nInterrupted; ending what was started.')
       return EXIT.interrupted
     }
-    if (choice.json) print(jsonText(choice.mode, choice.profile, outcome.ok, outcome.results))
-    else print(`\n${closing(outcome.ok, outcome.results, choice)}`)
+    print(choice.json ? outcome.json : `\n${outcome.text}`)
     if (choice.keep) {
       kept = true
-      print(connectText(layout, hosts.leave()))
+      print(show.connectText(hosts.leave()))
     }
     return outcome.ok ? EXIT.ok : EXIT.failed
   } catch (error) {
     terminal.err(`holdfast: the demo stopped: ${error instanceof Error ? error.message : String(error)}\n`)
     for (const line of hosts.fallen) terminal.err(`  ${line}\n`)
-    terminal.err(`    next: look into the logs in ${layout.folder}\n`)
+    terminal.err(`    next: look into the logs in ${folder}\n`)
     kept = true
     await hosts.close()
     return EXIT.failed
   } finally {
     if (!kept) {
       await hosts.close()
-      rmSync(layout.folder, { recursive: true, force: true })
+      rmSync(folder, { recursive: true, force: true })
     }
     release()
+  }
+}
+
+async function showOf(choice: Choice, say: (line: string) => void, interrupted: AbortSignal): Promise<Show> {
+  const { scenario, profile, mode } = choice
+  if (scenario === null) {
+    const layout = await makeLayout(mode, profile, choice)
+    const hosts = startHosts(layout)
+    return {
+      folder: layout.folder,
+      hosts,
+      perform: async () => {
+        const { ok, results } = await perform(choice, layout, hosts, say)
+        return { ok, json: jsonText(mode, profile, ok, results), text: closing(ok, results, choice) }
+      },
+      connectText: (pids) => connectText(layout, pids),
+    }
+  }
+  const layout = await makeShopLayout(choice)
+  const hosts = startHosts(layout)
+  return {
+    folder: layout.folder,
+    hosts,
+    perform: async () => {
+      const outcome = await performScenario({ name: scenario, profile, layout, hosts, interrupted, say })
+      return { ok: outcome.ok, json: shopJson(scenario, profile, outcome), text: shopText(outcome) }
+    },
+    connectText: () => '',
   }
 }
 
@@ -128,14 +182,25 @@ function choiceOf(words: readonly string[], print: (line: string) => void): Choi
   if (version !== null && !VERSIONS.includes(version)) {
     return bad(`--postgres is one of ${VERSIONS.join(', ')}, not ${postgres}`)
   }
+  const scenario = values.scenario ?? null
+  if (scenario !== null && !isScenario(scenario)) {
+    return bad(`there is no scenario ${scenario}; there are ${Object.keys(SCENARIOS).join(', ')}`)
+  }
   const names = values.fault ?? []
+  if (scenario !== null && (names.length > 0 || values.keep || mode !== 'sync' || relay !== 'router')) {
+    return bad('--scenario goes with --profile, --postgres and --output alone')
+  }
   const unknown = names.find((n) => !FAULTS.some((f) => f.name === n))
   if (unknown !== undefined)
     return bad(`there is no fault ${unknown}; there are ${FAULTS.map((f) => f.name).join(', ')}`)
   // Nobody reads an address among the lines of JSON.
   const dashboard = !values['no-dashboard'] && output !== 'json'
   const faults = names.length === 0 ? FAULTS : FAULTS.filter((f) => names.includes(f.name))
-  return { mode, profile, version, relay, faults, keep: values.keep, dashboard, json: output === 'json' }
+  return { mode, profile, version, relay, faults, scenario, keep: values.keep, dashboard, json: output === 'json' }
+}
+
+function isScenario(name: string): name is ScenarioName {
+  return Object.hasOwn(SCENARIOS, name)
 }
 
 function parse(words: readonly string[]) {
@@ -148,6 +213,7 @@ function parse(words: readonly string[]) {
       postgres: { type: 'string' },
       relay: { type: 'string', default: 'router' },
       fault: { type: 'string', multiple: true },
+      scenario: { type: 'string' },
       keep: { type: 'boolean', default: false },
       'no-dashboard': { type: 'boolean', default: false },
       output: { type: 'string', short: 'o', default: 'table' },

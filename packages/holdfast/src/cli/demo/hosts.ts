@@ -14,9 +14,11 @@ const PROGRAM = fileURLToPath(new URL('../../../bin/holdfast.js', import.meta.ur
 export interface Hosts {
   startStore(): void
   startAgent(agent: string): void
-  startRouter(): void
+  startRouter(name?: string): void
   /** The words it prints: where the dashboard is, and the one-time code; null when they do not come in time. */
   startServer(): Promise<string | null>
+  /** Runs a command of the product to its end; null when a signal ended it. */
+  command(name: string, words: readonly string[]): Promise<number | null>
   agentPid(agent: string): number | null
   /** Agent, guard and every process of the engine. */
   hostPids(member: DemoMember): number[]
@@ -30,13 +32,18 @@ export interface Hosts {
   readonly fallen: string[]
 }
 
-export function startHosts(layout: Layout): Hosts {
+/** What the processes need to know of a layout. */
+export type Ground = Pick<Layout, 'folder' | 'file' | 'members'>
+
+export function startHosts(layout: Ground): Hosts {
   const children = new Map<string, ChildProcess>()
   const fallen: string[] = []
   const expected = new Set<number>()
   let closing = false
 
-  const start = (name: string, words: string[]): void => {
+  const start = (name: string, words: readonly string[]): ChildProcess => {
+    // A show that was interrupted goes on for a moment; what it starts now nobody would end.
+    if (closing) throw new Error(`${name} is not started: the demo ends`)
     const log = openSync(join(layout.folder, `${name}.log`), 'a', 0o600)
     const child = spawn(process.execPath, [PROGRAM, ...words, '--file', layout.file], {
       stdio: ['ignore', log, log],
@@ -49,6 +56,7 @@ export function startHosts(layout: Layout): Hosts {
         fallen.push(`${name} ended with ${signal ?? `code ${code}`}; see ${join(layout.folder, `${name}.log`)}`)
     })
     children.set(name, child)
+    return child
   }
   const pidOf = (name: string): number | null => {
     const child = children.get(name)
@@ -56,12 +64,17 @@ export function startHosts(layout: Layout): Hosts {
   }
   return {
     fallen,
-    startStore: () => start('store', ['store']),
-    startAgent: (agent) => start(agent, ['agent', '--name', agent]),
-    startRouter: () => start('router-1', ['router', '--name', 'router-1']),
+    startStore: () => void start('store', ['store']),
+    startAgent: (agent) => void start(agent, ['agent', '--name', agent]),
+    startRouter: (name = 'router-1') => void start(name, ['router', '--name', name]),
     startServer: () => {
       start('server', ['server'])
       return serverWords(join(layout.folder, 'server.log'), () => pidOf('server') !== null)
+    },
+    command: (name, words) => {
+      const child = start(name, words)
+      if (child.pid !== undefined) expected.add(child.pid)
+      return new Promise((resolve) => child.once('exit', resolve))
     },
     agentPid: pidOf,
     hostPids: (member) => {
@@ -132,7 +145,7 @@ function postmasterPid(member: DemoMember): number | null {
 }
 
 /** The data is thrown away, so nothing needs a clean stop: everything is killed, and seen gone. */
-async function endAll(layout: Layout, children: ReadonlyMap<string, ChildProcess>): Promise<void> {
+async function endAll(layout: Ground, children: ReadonlyMap<string, ChildProcess>): Promise<void> {
   const gone = [...children.values()].map((child) => {
     if (child.exitCode !== null || child.signalCode !== null) return null
     return new Promise<void>((resolve) => child.once('exit', () => resolve()))

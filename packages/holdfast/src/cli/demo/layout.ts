@@ -30,7 +30,7 @@ export interface Layout {
 }
 
 /** Ports asked of the kernel at once, so that they differ. */
-async function freePorts(count: number): Promise<number[]> {
+export async function freePorts(count: number): Promise<number[]> {
   const servers = await Promise.all(
     Array.from(
       { length: count },
@@ -95,17 +95,21 @@ export async function makeLayout(
     dashboardPort: dashboard ? dashboardPort : null,
     group: 'orders',
   }
+  writeSecrets(layout)
+  writeFileSync(layout.file, description(layout, { mode, profile, version, relay }, storePort))
+  return layout
+}
+
+export function writeSecrets({ folder, token, password }: Pick<Layout, 'folder' | 'token' | 'password'>): void {
   mkdirSync(join(folder, 'secrets'), { mode: 0o700 })
   for (const [name, value] of [
-    ['token', layout.token],
+    ['token', token],
     ['superuser', freshId()],
     ['replication', freshId()],
-    ['application', layout.password],
+    ['application', password],
   ] as const) {
     writeFileSync(join(folder, 'secrets', name), `${value}\n`, { mode: 0o600 })
   }
-  writeFileSync(layout.file, description(layout, { mode, profile, version, relay }, storePort))
-  return layout
 }
 
 function description(layout: Layout, choice: LayoutChoice, storePort: number): string {

@@ -49,7 +49,7 @@ const ACCOUNTS = (WRITERS + PROBERS_MAX) * 2
 /** Pause between two writes of a prober; bounds how finely two writers are told apart. */
 const PROBE_MS = 20
 
-export function connect(layout: Layout, port: number, timeoutMs = CONNECT_MS): pg.Client {
+export function connect(layout: Pick<Layout, 'password'>, port: number, timeoutMs = CONNECT_MS): pg.Client {
   const client = new pg.Client({
     host: '127.0.0.1',
     port,
@@ -180,7 +180,7 @@ async function isThere(client: pg.Client, writer: number, n: number): Promise<bo
   return found.rowCount !== null && found.rowCount > 0
 }
 
-function codeOf(error: unknown): string {
+export function codeOf(error: unknown): string {
   if (typeof error === 'object' && error !== null && 'code' in error) return String(error.code)
   return error instanceof Error ? error.message : String(error)
 }

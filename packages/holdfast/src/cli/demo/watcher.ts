@@ -12,6 +12,7 @@ export interface Watcher {
   well(sync: boolean): boolean
   /** Decisions since this wall time, oldest first. */
   since(wallMs: number): readonly ReasonLine[]
+  /** Gives up at the bound, and when the watcher was stopped. */
   waitFor(what: () => boolean, boundMs: number): Promise<boolean>
   stop(): void
 }
@@ -21,7 +22,9 @@ const LOOK_MS = 50
 const STALE_MS = 600
 const REASONS_MAX = 5_000
 
-export function startWatcher(layout: Layout, onReason: (line: ReasonLine) => void): Watcher {
+export type Watched = Pick<Layout, 'token' | 'members'>
+
+export function startWatcher(layout: Watched, onReason: (line: ReasonLine) => void): Watcher {
   const latest = new Map<string, { status: AgentStatus; atMs: number }>()
   const seen = new Set<string>()
   const reasons: ReasonLine[] = []
@@ -37,8 +40,8 @@ export function startWatcher(layout: Layout, onReason: (line: ReasonLine) => voi
       onReason(line)
     }
   }
-  for (const member of layout.members) {
-    const client = createAgentClient({ urls: [member.agentUrl], token: layout.token, timeoutMs: 300 })
+  for (const url of new Set(layout.members.map(({ agentUrl }) => agentUrl))) {
+    const client = createAgentClient({ urls: [url], token: layout.token, timeoutMs: 300 })
     void (async () => {
       while (running) {
         for (const { result } of await client.statusOfEach()) if (result.ok) take(result.value)
@@ -70,7 +73,7 @@ export function startWatcher(layout: Layout, onReason: (line: ReasonLine) => voi
     since: (wallMs) => reasons.filter((r) => r.wallMs >= wallMs).sort((a, b) => a.wallMs - b.wallMs),
     waitFor: async (what, boundMs) => {
       const untilMs = systemClock.nowMs() + boundMs
-      while (systemClock.nowMs() < untilMs) {
+      while (running && systemClock.nowMs() < untilMs) {
         if (what()) return true
         await sleep(20)
       }
