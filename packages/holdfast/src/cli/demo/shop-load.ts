@@ -23,7 +23,9 @@ const PROBE_MS = 20
 const AGAIN_MS = 20
 const ANSWER_MS = 2_000
 /** How long a reservation waits for the other site's confirmation. */
-const WAIT_MS = '1000'
+const WAIT_MS = 1_000
+/** Attempts to fill the stock before the first customer comes. */
+const OPENINGS = 10
 const READ_MS = 30_000
 
 /** A second attempt finds the reservation of the first one; the last piece is given once. */
@@ -57,7 +59,16 @@ export async function openShop(layout: ShopLayout): Promise<void> {
   const stock = STOCK.flatMap((pieces, item) => [itemKey(item), String(pieces)])
   const line = redisAt(layout, layout.doors.stock[0] ?? 0)
   try {
-    await confirmed(line, ['MSET', ...stock])
+    for (let left = OPENINGS; ; left -= 1) {
+      try {
+        await confirmed(line, ['MSET', ...stock])
+        return
+      } catch (error) {
+        // A replica that has only just come may be late with its first confirmation.
+        if (left === 1) throw error
+        await sleep(WAIT_MS)
+      }
+    }
   } finally {
     line.close()
   }
@@ -282,7 +293,7 @@ async function confirmed(line: Line, command: readonly string[]): Promise<Accept
   if (!/min_slaves_good_slaves:/.test(done.info)) return done
   // `WAIT` on another connection would say nothing about this write.
   if (!line.open) throw new Error('cut before it was confirmed')
-  const waited = await line.must([['WAIT', '1', WAIT_MS]], ANSWER_MS)
+  const waited = await line.must([['WAIT', '1', String(WAIT_MS)]], ANSWER_MS)
   if (!waited.ok) throw new Error(waited.because)
   if (Number(waited.replies[0]) < 1) throw new Error('not confirmed in time')
   return done
