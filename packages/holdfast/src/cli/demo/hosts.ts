@@ -37,6 +37,8 @@ export type Ground = Pick<Layout, 'folder' | 'file' | 'members'>
 
 export function startHosts(layout: Ground): Hosts {
   const children = new Map<string, ChildProcess>()
+  /** All of them, also those whose name a later one has. */
+  const started: ChildProcess[] = []
   const fallen: string[] = []
   const expected = new Set<number>()
   let closing = false
@@ -56,6 +58,7 @@ export function startHosts(layout: Ground): Hosts {
         fallen.push(`${name} ended with ${signal ?? `code ${code}`}; see ${join(layout.folder, `${name}.log`)}`)
     })
     children.set(name, child)
+    started.push(child)
     return child
   }
   const pidOf = (name: string): number | null => {
@@ -86,7 +89,7 @@ export function startHosts(layout: Ground): Hosts {
     signalStore: (signal) => signalAll(childOrNone(pidOf('store')), signal),
     close: async () => {
       closing = true
-      await endAll(layout, children)
+      await endAll(layout, started)
     },
     leave: () => {
       closing = true
@@ -145,13 +148,11 @@ function postmasterPid(member: DemoMember): number | null {
 }
 
 /** The data is thrown away, so nothing needs a clean stop: everything is killed, and seen gone. */
-async function endAll(layout: Ground, children: ReadonlyMap<string, ChildProcess>): Promise<void> {
-  const gone = [...children.values()].map((child) => {
-    if (child.exitCode !== null || child.signalCode !== null) return null
-    return new Promise<void>((resolve) => child.once('exit', () => resolve()))
-  })
-  const agents = [...children.values()].flatMap((c) => (c.pid === undefined ? [] : [c.pid]))
-  signalAll([...agents.flatMap(childrenOf), ...agents], 'SIGKILL')
+async function endAll(layout: Ground, started: readonly ChildProcess[]): Promise<void> {
+  const alive = started.filter((child) => child.exitCode === null && child.signalCode === null)
+  const gone = alive.map((child) => new Promise<void>((resolve) => child.once('exit', () => resolve())))
+  const pids = alive.flatMap((child) => (child.pid === undefined ? [] : [child.pid]))
+  signalAll([...pids.flatMap(childrenOf), ...pids], 'SIGKILL')
   await Promise.all(gone)
   for (const member of layout.members) await killTree(member.dataDir, null)
 }
