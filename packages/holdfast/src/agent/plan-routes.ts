@@ -4,7 +4,6 @@
  */
 import type { Platform } from '../config/platform.ts'
 import { HoldfastError } from '../errors.ts'
-import { planKey, readPastRuns, readPlan, timingsKey } from '../plans/records.ts'
 import { type Store, VALUE_BYTES_MAX } from '../store/contract.ts'
 import type { Answer, Request, Route } from './door.ts'
 import { fieldsOf, ok } from './operator.ts'
@@ -20,26 +19,30 @@ const BODY_BYTES_MAX = 2 * VALUE_BYTES_MAX
 /** A plan can wait for a slow store better than a beat can. */
 const PATIENCE_REQUESTS = 3
 
+/** What reads plans is loaded when the first one comes. */
+const records = () => import('../plans/records.ts')
+
 interface Place {
   readonly path: string
-  readonly key: (scope: string) => string
-  readonly fits: (text: string, scope: string) => string | null
+  readonly key: (scope: string) => Promise<string>
+  /** Null, or what is wrong with the text. */
+  readonly mistake: (text: string, scope: string) => Promise<string | null>
 }
 
 const PLACES: readonly Place[] = [
   {
     path: '/v1/plans/:scope',
-    key: planKey,
-    fits: (text, scope) => {
-      const plan = readPlan(text, scope)
+    key: async (scope) => (await records()).planKey(scope),
+    mistake: async (text, scope) => {
+      const plan = (await records()).readPlan(text, scope)
       return plan.ok ? null : plan.because
     },
   },
   {
     path: '/v1/plans/:scope/timings',
-    key: timingsKey,
-    fits: (text) => {
-      const past = readPastRuns(text)
+    key: async (scope) => (await records()).timingsKey(scope),
+    mistake: async (text) => {
+      const past = (await records()).readPastRuns(text)
       return past.ok ? null : past.because
     },
   },
@@ -59,7 +62,7 @@ export function planRoutes(options: PlanRouteOptions): readonly Route[] {
 }
 
 async function read(options: PlanRouteOptions, place: Place, request: Request): Promise<Answer> {
-  const found = await options.store.get(place.key(scopeOf(options, request)), deadlineMs(options))
+  const found = await options.store.get(await place.key(scopeOf(options, request)), deadlineMs(options))
   if (found.kind === 'unknown') throw unreachable(found.because)
   return ok({ value: found.entry.value, revision: found.entry.revision })
 }
@@ -67,12 +70,13 @@ async function read(options: PlanRouteOptions, place: Place, request: Request): 
 async function write(options: PlanRouteOptions, place: Place, request: Request): Promise<Answer> {
   const scope = scopeOf(options, request)
   const { value, ifRevision } = fieldsOf(request.body)
-  const mistake = typeof value !== 'string' ? 'no text' : place.fits(value, scope)
+  const mistake = typeof value !== 'string' ? 'no text' : await place.mistake(value, scope)
   if (typeof value !== 'string' || mistake !== null)
     throw new HoldfastError('HF_BODY_INVALID', `"value" is no such record: ${mistake}`, 'run one version everywhere')
   if (typeof ifRevision !== 'number' || !Number.isSafeInteger(ifRevision) || ifRevision < 0)
     throw new HoldfastError('HF_BODY_INVALID', '"ifRevision" must be a whole number', 'give the revision that was read')
-  const result = await options.store.compareAndSet(place.key(scope), value, ifRevision, deadlineMs(options))
+  const key = await place.key(scope)
+  const result = await options.store.compareAndSet(key, value, ifRevision, deadlineMs(options))
   if (result.kind === 'unknown') throw unreachable(result.because)
   return ok({ written: result.kind === 'ok', value: result.entry.value, revision: result.entry.revision })
 }

@@ -1,25 +1,10 @@
 /** The command line: its commands, their help, and what the process ends with. Each family has a file of its own. */
 import { Command, CommanderError } from 'commander'
 import { HoldfastError } from '../errors.ts'
-import { registerAlerts } from './alerts-command.ts'
-import { registerAudit } from './audit-command.ts'
-import { registerDiscover } from './discover-command.ts'
-import { registerDrill } from './drill/command.ts'
-import { registerEvidence } from './evidence-command.ts'
 import { EXIT, EXIT_HELP, type ExitCode } from './exit-codes.ts'
-import { registerExplain } from './explain-command.ts'
-import { registerExtras } from './extra-commands.ts'
-import { registerGenerate } from './generate-command.ts'
-import { registerMoves } from './move-command.ts'
-import { registerPause } from './pause-command.ts'
 import { registerProcesses } from './run-command.ts'
-import { registerServer } from './server-command.ts'
 import { commonOf, fail, type Shell } from './shell.ts'
-import { registerSiteMoves } from './site-move-command.ts'
-import { registerStatus } from './status-command.ts'
 import { processTerminal, type Streams, shielded } from './terminal.ts'
-import { registerUp } from './up-command.ts'
-import { registerValidate } from './validate-command.ts'
 import { version } from './version.ts'
 
 const EXAMPLES = `
@@ -34,6 +19,9 @@ Examples:
   holdfast move shop --to south       move a service to another site, in order
 
 holdfast <command> --help tells more. Reference: docs/reference/cli.md`
+
+/** Commands of `run-command.ts`. */
+const PROCESSES: ReadonlySet<string> = new Set(['agent', 'router', 'store', 'guard'])
 
 /** Runs one command and gives the exit code. Never throws for what a person can type. */
 export async function main(argv: readonly string[], given?: Streams): Promise<number> {
@@ -55,7 +43,8 @@ async function runWith(argv: readonly string[], streams: Streams): Promise<numbe
     },
   }
   try {
-    await programFor(shell).parseAsync([...argv], { from: 'user' })
+    const program = await programFor(shell, argv[0] ?? '')
+    await program.parseAsync([...argv], { from: 'user' })
     return code
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage
@@ -63,7 +52,7 @@ async function runWith(argv: readonly string[], streams: Streams): Promise<numbe
   }
 }
 
-function programFor(shell: Shell): Command {
+async function programFor(shell: Shell, asked: string): Promise<Command> {
   const { terminal } = shell
   const program = new Command('holdfast')
     .description('Keeps one writer per group of database members, and shows why.')
@@ -82,22 +71,9 @@ function programFor(shell: Shell): Command {
       getErrHasColors: () => false,
     })
     .exitOverride()
-  registerUp(program, shell)
-  registerStatus(program, shell)
-  registerExplain(program, shell)
-  registerMoves(program, shell)
-  registerSiteMoves(program, shell)
-  registerPause(program, shell)
-  registerValidate(program, shell)
-  registerDrill(program, shell)
-  registerEvidence(program, shell)
-  registerDiscover(program, shell)
-  registerAlerts(program, shell)
-  registerGenerate(program, shell)
-  registerProcesses(program, shell)
-  registerServer(program, shell)
-  registerAudit(program, shell)
-  registerExtras(program, shell)
+  // What runs for months loads its own command and nothing else; the others would cost it ten megabytes.
+  if (PROCESSES.has(asked)) registerProcesses(program, shell)
+  else (await import('./families.ts')).registerAll(program, shell)
   for (const command of program.commands) command.copyInheritedSettings(program)
   return program
 }

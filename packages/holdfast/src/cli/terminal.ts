@@ -57,10 +57,10 @@ export function processTerminal(): { readonly streams: Streams; release(): void 
     env: process.env,
     interrupted: controller.signal,
   }
+  // That a pipe is broken is heard after the write, so also when the command is over.
   const release = () => {
     process.off('SIGINT', onSignal)
     process.off('SIGTERM', onSignal)
-    process.stdout.off('error', onBrokenPipe)
   }
   return { streams, release }
 }

@@ -27,6 +27,8 @@ export interface LocalGroup {
 
 export interface SiteWatchOptions {
   readonly platform: Platform
+  /** Those beside this agent that may move without a person. */
+  readonly services: readonly ServiceSpec[]
   readonly agent: string
   readonly port: PlanPort
   readonly clock: Clock
@@ -43,21 +45,10 @@ const CALM_MS = 30_000
 const PATIENCE_MS = 300_000
 const NEVER_MS = Number.MAX_SAFE_INTEGER
 
-/** Services that this agent stands beside and that may move without a person. */
-export function watchedServices(platform: Platform, agent: string): readonly ServiceSpec[] {
-  return platform.services.filter(
-    (one) =>
-      (one.siteLoss === 'automatic' || one.comeHome === 'when-healthy') &&
-      one.groups.some(({ group }) => groupByName(platform, group)?.members.some((member) => member.agent === agent)),
-  )
-}
-
 /** Starts one watch per service; the answer ends them. */
 export function startSiteWatch(options: SiteWatchOptions): { close(): Promise<void> } {
   const controller = new AbortController()
-  const running = watchedServices(options.platform, options.agent).map((one) =>
-    new Watch(one, options, controller.signal).run(),
-  )
+  const running = options.services.map((one) => new Watch(one, options, controller.signal).run())
   return {
     close: async () => {
       controller.abort()
