@@ -1,7 +1,15 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
 import { editDistance, nearest } from './nearest.ts'
-import { bytesText, durationText, isWildcard, parseAddress, parseBytes, parseDurationMs } from './quantities.ts'
+import {
+  bytesText,
+  durationText,
+  isLoopbackUrl,
+  isWildcard,
+  parseAddress,
+  parseBytes,
+  parseDurationMs,
+} from './quantities.ts'
 
 it('reads durations with a unit and nothing else', () => {
   const cases: [string, number | null][] = [
@@ -22,6 +30,12 @@ it('reads sizes in powers of two and of ten', () => {
   assert.equal(parseBytes('16MiB'), 16_777_216)
   assert.equal(parseBytes('1.5kB'), 1_500)
   assert.equal(parseBytes('16mb'), null)
+})
+
+it('knows an address of this machine in a URL, and what only looks like one', () => {
+  for (const url of ['http://localhost', 'http://127.0.0.1:80/x', 'http://[::1]:80']) assert.ok(isLoopbackUrl(url), url)
+  const others = ['http://127.0.0.1.example.org', 'http://localhost@example.org', 'http://example.org', 'http://[']
+  for (const url of others) assert.equal(isLoopbackUrl(url), false, url)
 })
 
 it('reads addresses of names, IPv4 and bracketed IPv6', () => {

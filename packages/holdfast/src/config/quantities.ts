@@ -46,6 +46,10 @@ export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127(?:\.\d{1,3}){3}$/.test(host)
 }
 
+export function isLoopbackUrl(url: string): boolean {
+  return URL.canParse(url) && isLoopback(new URL(url).hostname.replace(/^\[(.*)\]$/, '$1'))
+}
+
 /** Every address of the machine: fine to listen on for clients, useless as the place where peers reach somebody. */
 export function isWildcard(host: string): boolean {
   return host === '0.0.0.0' || /^(0{0,4}:)+0{0,4}$/.test(host)

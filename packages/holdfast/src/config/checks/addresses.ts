@@ -2,7 +2,7 @@
 import { type Draft, type Findings, managedGroups } from '../draft.ts'
 import type { Address } from '../platform.ts'
 import { addressText } from '../platform.ts'
-import { isLoopback, isWildcard } from '../quantities.ts'
+import { isLoopback, isLoopbackUrl, isWildcard } from '../quantities.ts'
 
 interface Place {
   readonly draft: Draft
@@ -29,6 +29,7 @@ export function checkAddresses(root: Draft, findings: Findings): void {
     guarded(agent, tls, `agent \`${agent.text('name') ?? ''}\``, findings)
   }
   openServer(root.get('server'), findings)
+  openProvider(root.get('server').get('oidc'), findings)
   for (const group of managedGroups(root)) {
     for (const member of group.list('members')) reachable(member, `member \`${member.text('name') ?? ''}\``, findings)
     plainEngine(group, findings)
@@ -113,6 +114,14 @@ function openServer(server: Draft, findings: Findings): void {
   if (address === null || server.get('tls').present || isLoopback(address.host)) return
   const what = `the server would listen on ${addressText(address)} without TLS; passwords could be read on the way`
   findings.mistakes.push(server.wrong('listen', what, 'a `tls:` block with cert, key and ca, or a loopback address'))
+}
+
+/** Who can change what the provider says makes himself an admin. */
+function openProvider(oidc: Draft, findings: Findings): void {
+  const issuer = oidc.text('issuer')
+  if (issuer === null || !issuer.startsWith('http://') || isLoopbackUrl(issuer)) return
+  const what = 'the identity provider would be asked without TLS; who is on the way could log in as anybody'
+  findings.mistakes.push(oidc.wrong('issuer', what, 'an https:// address, or one of loopback'))
 }
 
 function reachable(draft: Draft, owner: string, findings: Findings): void {

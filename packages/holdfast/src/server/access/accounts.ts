@@ -18,6 +18,8 @@ const TOUCH_MS = 60_000
 const SESSIONS_A_USER_MAX = 20
 export const TOKENS_A_USER_MAX = 100
 export const USERS_MAX = 5_000
+/** A role that was lost at the provider is noticed at a log-in only: without one for so long, tokens wait for it. */
+export const OIDC_TOKEN_MS = 30 * 24 * 3_600_000
 const TOKEN_FORM = /^hft_([0-9a-f]{24})_([A-Za-z0-9_-]{43})$/
 
 export function digest(secret: string): string {
@@ -149,11 +151,15 @@ export async function byToken(read: Reading, token: string, wallMs: number): Pro
     .selectFrom('tokens')
     .innerJoin('users', 'users.name', 'tokens.user_name')
     .selectAll('tokens')
-    .select(['users.display', 'users.disabled', 'users.grants'])
+    .select(['users.display', 'users.disabled', 'users.grants', 'users.by_kind', 'users.last_login_ms'])
     .where('tokens.id', '=', id)
     .executeTakeFirst()
   if (row === undefined || !sameText(row.hash, digest(token)) || row.disabled === 1 || wallMs >= row.expires_ms) {
     return null
+  }
+  if (row.by_kind === 'oidc' && wallMs - (row.last_login_ms ?? 0) > OIDC_TOKEN_MS) {
+    const message = `${row.user_name} has not logged in at the identity provider for 30 days`
+    throw new HoldfastError('HF_AUTH_REQUIRED', message, 'log in once at the dashboard; then the token counts again')
   }
   if (row.last_used_ms === null || wallMs - row.last_used_ms > TOUCH_MS) {
     const touch = read

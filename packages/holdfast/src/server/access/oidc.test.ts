@@ -3,9 +3,11 @@ import assert from 'node:assert/strict'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { after, before, describe, it } from 'node:test'
+import type { ApiUser } from '@holdfast/client'
 import { exportJWK, generateKeyPair, SignJWT } from 'jose'
 import { systemClock } from '../../io/clock.ts'
-import { type Answer, askAt, type TestServer, testServer } from '../server.fixture.ts'
+import { type Answer, askAt, type Session, type TestServer, testServer } from '../server.fixture.ts'
+import { endpointsOf } from './oidc.ts'
 
 let provider: Server
 let issuer = ''
@@ -14,6 +16,9 @@ let server: TestServer
 let idTokenInstead: ((nonce: string) => Promise<string>) | null = null
 let tokenAsked = 0
 let lastNonce = ''
+
+let laterMs = 0
+const clock = { nowMs: () => systemClock.nowMs() + laterMs, wallMs: () => systemClock.wallMs() + laterMs }
 
 const KEYS = await generateKeyPair('RS256', { extractable: true })
 const PORT_OF_SERVER = await freePort()
@@ -69,7 +74,7 @@ before(async () => {
     grants:
       - { is: dba, role: operator, groups: [orders] }
 `
-  server = await testServer({ more, port: PORT_OF_SERVER, token: 'a client secret' })
+  server = await testServer({ clock, more, port: PORT_OF_SERVER, token: 'a client secret' })
 })
 after(async () => {
   await server.close()
@@ -96,6 +101,12 @@ class Browser {
       jar.set(name, value)
     }
     return answer
+  }
+
+  async session(): Promise<Session> {
+    const { json } = await this.go('GET', `${server.url}/api/v1/session`)
+    const jar = this.#jars.get(server.url) ?? new Map<string, string>()
+    return { cookie: [...jar].map(([name, value]) => `${name}=${value}`).join('; '), csrf: String(json.csrf) }
   }
 
   /** From the start to the provider's answer: the address it sends the browser back to. */
@@ -133,6 +144,37 @@ describe('logging in at the identity provider', () => {
     const back = await browser.go('GET', await browser.through('stan'))
     assert.equal(back.status, 403, back.text)
     assert.equal((await browser.go('GET', `${server.url}/api/v1/session`)).status, 401)
+  })
+
+  it('who lost every role there loses sessions and tokens here; without a log-in a token waits for one', async () => {
+    const browser = new Browser()
+    await browser.go('GET', await browser.through('dora'))
+    const session = await browser.session()
+    const body = { label: 'ci', rights: ['read'], validDays: 366 }
+    const made = await server.ask('POST', '/tokens', { session, body })
+    assert.equal(made.status, 200, made.text)
+    const token = String(made.json.secret)
+    assert.equal((await server.ask('GET', '/platform', { token })).status, 200)
+    laterMs = 31 * 24 * 3_600_000
+    const old = await server.ask('GET', '/platform', { token })
+    laterMs = 0
+    assert.equal(old.status, 401)
+    assert.match(old.text, /dora has not logged in at the identity provider for 30 days/)
+    assert.equal((await server.ask('GET', '/platform', { token })).status, 200)
+
+    CLAIMS.dora = { preferred_username: 'Dora', groups: ['staff'] }
+    const other = new Browser()
+    const back = await other.go('GET', await other.through('dora'))
+    CLAIMS.dora = { preferred_username: 'Dora', name: 'Dora D', groups: ['dba', 'staff'] }
+    assert.equal(back.status, 403, back.text)
+    assert.equal((await server.ask('GET', '/session', { session })).status, 401, 'the session of before')
+    assert.equal((await server.ask('GET', '/session', { token })).status, 401, 'the token of before')
+    const root = await server.admin()
+    const { entries } = (await server.ask('GET', '/audit?action=oidcUser', { session: root })).json
+    const [last] = entries as { subject: string; detail: { grants: string } }[]
+    assert.deepEqual([last?.subject, last?.detail.grants], ['user dora', '[]'])
+    const users = (await server.ask('GET', '/users', { session: root })).json as unknown as ApiUser[]
+    assert.deepEqual(users.find(({ user }) => user === 'dora')?.grants, [])
   })
 
   it('an answer counts once, in the browser it began in, with its own state', async () => {
@@ -192,4 +234,18 @@ describe('logging in at the identity provider', () => {
     assert.equal((await browser.go('GET', await browser.through('dora'))).status, 303)
     idTokenInstead = null
   })
+})
+
+it('takes from discovery only addresses that nobody on the way can read or change', () => {
+  const found = (base: string, keys = base) => ({
+    authorization_endpoint: `${base}/auth`,
+    token_endpoint: `${base}/token`,
+    jwks_uri: `${keys}/keys`,
+  })
+  const [safe, open, own] = ['https://login.example.org', 'http://login.example.org', 'http://127.0.0.1:9']
+  assert.equal(endpointsOf(safe, found(safe)).keys, `${safe}/keys`)
+  assert.equal(endpointsOf(own, found(own)).token, `${own}/token`)
+  for (const bad of [found(open), found(safe, open), found(safe, own), found(safe, 'file://'), { jwks_uri: 'x' }]) {
+    assert.throws(() => endpointsOf(safe, bad), { code: 'HF_OIDC_FAILED' })
+  }
 })

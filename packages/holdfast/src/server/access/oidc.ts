@@ -6,6 +6,7 @@
 import { hash } from 'node:crypto'
 import { createRemoteJWKSet, customFetch, jwtVerify } from 'jose'
 import type { OidcSpec } from '../../config/platform.ts'
+import { isLoopbackUrl } from '../../config/quantities.ts'
 import { HoldfastError } from '../../errors.ts'
 import type { Grant } from '../api/roles.ts'
 import { ACCOUNT } from '../api/shape.ts'
@@ -34,6 +35,7 @@ export interface Identity {
   readonly identity: string
   readonly user: string
   readonly display: string
+  /** None: the provider knows him, and gives him no role here. */
   readonly grants: readonly Grant[]
 }
 
@@ -152,14 +154,31 @@ export class Oidc {
     const found = await askJson(`${spec.issuer.replace(/\/$/, '')}/.well-known/openid-configuration`, { method: 'GET' })
     // Another issuer's document would let it speak for this one.
     if (found.issuer !== spec.issuer) throw failed(`it calls itself ${String(found.issuer).slice(0, 200)}`)
-    const { authorization_endpoint: authorization, token_endpoint: token, jwks_uri: keys } = found
-    if (typeof authorization !== 'string' || typeof token !== 'string' || typeof keys !== 'string') {
-      throw failed('its discovery document lacks what is needed')
-    }
+    const { authorization, token, keys } = endpointsOf(spec.issuer, found)
     const set = createRemoteJWKSet(new URL(keys), { timeoutDuration: REQUEST_MS, [customFetch]: bareFetch })
     const value = { authorization, token, keys: set }
     this.#provider = { value, untilMs: wallMs() + DISCOVERY_MS }
     return value
+  }
+}
+
+/** What discovery names. Codes, secrets and keys do not travel where others can read or change them. */
+export function endpointsOf(
+  issuer: string,
+  found: Readonly<Record<string, unknown>>,
+): { readonly authorization: string; readonly token: string; readonly keys: string } {
+  const own = isLoopbackUrl(issuer)
+  const endpoint = (key: string): string => {
+    const url = found[key]
+    if (typeof url !== 'string' || !URL.canParse(url)) throw failed(`its discovery document lacks ${key}`)
+    const { protocol } = new URL(url)
+    if (protocol === 'https:' || (protocol === 'http:' && own)) return url
+    throw failed(`${key} is ${url.slice(0, 200)}, which is not https`)
+  }
+  return {
+    authorization: endpoint('authorization_endpoint'),
+    token: endpoint('token_endpoint'),
+    keys: endpoint('jwks_uri'),
   }
 }
 
@@ -198,9 +217,6 @@ function identityOf(spec: OidcSpec, claims: Readonly<Record<string, unknown>>): 
   const grants = spec.grants
     .filter(({ is }) => values.has(is))
     .map(({ role, groups }): Grant => (groups === null ? { role } : { role, groups: [...groups] }))
-  if (grants.length === 0) {
-    throw new HoldfastError('HF_FORBIDDEN', `${user} belongs to nothing that has a role here`, 'ask an admin')
-  }
   const display = (words('name') || user).replace(/\p{Cc}/gu, ' ').slice(0, 200)
   return { identity: `${spec.issuer} ${subject}`, user, display, grants }
 }

@@ -31,6 +31,11 @@ export function oidcHandlers(scene: Scene, oidc: Oidc | null): Pick<Handlers, 'o
         const browser = cookies.get(cookieName(FLOW_COOKIE, secure)) ?? ''
         const { code = '', state = '' } = query
         const identity = await provider().finish({ code, state, browser })
+        if (identity.grants.length === 0) {
+          await revoke(scene, identity, address)
+          const message = `${identity.user} belongs to nothing that has a role here`
+          throw new HoldfastError('HF_FORBIDDEN', message, 'ask an admin')
+        }
         await keepUser(scene, identity, address)
         const session = await openAdmission(scene, { user: identity.user, by: 'oidc', address })
         const extras = { cookies: [flowCookie('', 0), ...(sessionExtras(scene, session).cookies ?? [])] }
@@ -44,6 +49,21 @@ export function oidcHandlers(scene: Scene, oidc: Oidc | null): Pick<Handlers, 'o
       }
     },
   }
+}
+
+/** Who lost every role at the provider has none here, nor anything that was opened or made while he had one. */
+async function revoke(scene: Scene, { identity }: Identity, address: string): Promise<void> {
+  const { read } = scene.database
+  // By what stays: his name may be another one by now.
+  const row = await read.selectFrom('users').select('name').where('identity', '=', identity).executeTakeFirst()
+  if (row === undefined) return
+  const { name } = row
+  const deed = { who: null, address, action: 'oidcUser', subject: `user ${name}`, outcome: 'done' } as const
+  await changeWithTrail(scene, { ...deed, detail: { grants: '[]' } }, async (writing) => {
+    await writing.updateTable('users').set({ grants: '[]' }).where('identity', '=', identity).execute()
+    await writing.deleteFrom('sessions').where('user_name', '=', name).execute()
+    await writing.deleteFrom('tokens').where('user_name', '=', name).execute()
+  })
 }
 
 /** The provider's word of today counts: grants are those of this log-in. */
