@@ -23,6 +23,8 @@ export interface ApiApproval {
   readonly group: string
   readonly to: string | null
   readonly allowDataLoss: boolean
+  /** Of the group when it was asked for. At another one it is refused and has ended. */
+  readonly epoch: number
   readonly state: 'waiting' | 'approved' | 'rejected' | 'expired' | 'failed'
   readonly askedBy: string
   readonly askedMs: number
@@ -170,6 +172,8 @@ export interface ApiFailoverRequest {
   readonly to?: string
   /** Acknowledged writes may be lost. Carried out at once for who may approve; else it waits for one. */
   readonly allowDataLoss?: boolean
+  /** Refused when the group is at another epoch than the one that was seen. */
+  readonly ifEpoch?: number
 }
 
 export interface ApiFigures {

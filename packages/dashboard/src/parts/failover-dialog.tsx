@@ -19,9 +19,11 @@ export function FailoverDialog({ group, session, onBegun, onClose }: FailoverDia
   const [to, setTo] = useState('')
   const [allowDataLoss, setAllowDataLoss] = useState(false)
   const [typed, setTyped] = useState('')
+  // What stood here when it was opened is what is decided on.
+  const [seenEpoch] = useState(group.epoch)
   const asking = useAsking()
   const run = async (): Promise<void> => {
-    const body = { ...(to === '' ? {} : { to }), ...(allowDataLoss ? { allowDataLoss } : {}) }
+    const body = { ...(to === '' ? {} : { to }), ...(allowDataLoss ? { allowDataLoss } : {}), ifEpoch: seenEpoch }
     const asked = await asking.run(() => server.ask('failover', { params: { group: group.group }, body }))
     if (asked !== null) onBegun(asked)
   }

@@ -74,7 +74,15 @@ export async function fakeAgent(name: string, members: readonly MemberStatus[]):
     for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk)
     const [, , , group = '', verb = ''] = path.split('/')
     const text = Buffer.concat(chunks).toString('utf8')
-    asked.push({ verb, group, body: text === '' ? {} : (JSON.parse(text) as Record<string, unknown>) })
+    const said = text === '' ? {} : (JSON.parse(text) as Record<string, unknown>)
+    asked.push({ verb, group, body: said })
+    const epoch = agent.status.groups.find((record) => record.group === group)?.epoch
+    if (said.ifEpoch !== undefined && said.ifEpoch !== epoch) {
+      const message = `${group} is at epoch ${epoch}, not ${said.ifEpoch}`
+      const error = { code: 'HF_GROUP_CHANGED', message, next: 'look again', retryable: true, doc: '' }
+      response.writeHead(409, { 'content-type': 'application/json' }).end(JSON.stringify({ error }))
+      return
+    }
     const body = verb === 'pause' || verb === 'resume' ? { ok: true } : { id: 'an-intent' }
     response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(body))
   }

@@ -169,9 +169,28 @@ describe('what people ask for', () => {
     assert.deepEqual(both.map(({ status }) => status).toSorted(), [200, 409])
     assert.deepEqual(
       sent('failover').map((one) => one.body),
-      [{ to: 'orders-2', by: 'anna', allowDataLoss: true }],
+      [{ to: 'orders-2', ifEpoch: 8, by: 'anna', allowDataLoss: true }],
     )
     assert.equal((await server.ask('POST', `/approvals/${id}/reject`, { session: approver, body: {} })).status, 409)
+  })
+
+  it('an approval holds for what was true when it was asked: at another epoch it is refused and over', async () => {
+    const body = { to: 'orders-3', allowDataLoss: true }
+    const asked = await server.ask('POST', '/groups/orders/failover', { session: operator, body })
+    const { id, epoch } = asked.json.approval as { id: string; epoch: number }
+    assert.equal(epoch, 8)
+    for (const agent of server.agents) agent.tell({ status: { groups: [groupRecord('orders-2', 9)] } })
+    const at = `/approvals/${id}/approve`
+    const late = await server.ask('POST', at, { session: approver, body: {} })
+    assert.equal(late.status, 409, late.text)
+    assert.match(late.text, /orders is at epoch 9, not 8.*which has ended.*ask for it again/)
+    const failed = (await server.ask('GET', '/approvals?state=failed', { session: root })).text
+    assert.ok(failed.includes(id), failed)
+    assert.match((await server.ask('POST', at, { session: approver, body: {} })).text, /HF_APPROVAL_CLOSED/)
+    const seen = { session: root, body: { ...body, ifEpoch: 8 } }
+    const direct = await server.ask('POST', '/groups/orders/failover', seen)
+    assert.equal(direct.status, 409, direct.text)
+    assert.match(direct.text, /HF_GROUP_CHANGED/)
   })
 
   it('nobody approves what he asked for himself, also as admin', async () => {

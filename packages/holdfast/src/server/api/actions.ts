@@ -22,6 +22,7 @@ export const failoverBody = named(
       .boolean()
       .optional()
       .describe('Acknowledged writes may be lost. Carried out at once for who may approve; else it waits for one.'),
+    ifEpoch: whole().optional().describe('Refused when the group is at another epoch than the one that was seen.'),
   }),
 )
 
@@ -49,6 +50,7 @@ export const approvalSchema = named(
     group: z.string(),
     to: z.string().nullable(),
     allowDataLoss: z.boolean(),
+    epoch: whole().describe('Of the group when it was asked for. At another one it is refused and has ended.'),
     state: z.enum(['waiting', 'approved', 'rejected', 'expired', 'failed']),
     askedBy: z.string(),
     askedMs: wallMs(),

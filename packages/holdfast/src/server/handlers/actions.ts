@@ -29,18 +29,20 @@ interface Move {
   readonly to: string | null
   readonly allowDataLoss: boolean
   readonly dryRun: boolean
+  /** What was seen when it was decided; the agents refuse it at another. */
+  readonly ifEpoch: number | null
 }
 
 export function actionHandlers(scene: Scene): ActionHandlers {
   return {
     switchover: async ({ params, body, who, address }) => {
       const { to = null, dryRun = false, askApproval = false } = body
-      const move: Move = { action: 'switchover', group: params.group, to, allowDataLoss: false, dryRun }
+      const move: Move = { action: 'switchover', group: params.group, to, allowDataLoss: false, dryRun, ifEpoch: null }
       return document(await asked(scene, { who: present(who), address }, move, askApproval))
     },
     failover: async ({ params, body, who, address }) => {
-      const { to = null, allowDataLoss = false } = body
-      const move: Move = { action: 'failover', group: params.group, to, allowDataLoss, dryRun: false }
+      const { to = null, allowDataLoss = false, ifEpoch = null } = body
+      const move: Move = { action: 'failover', group: params.group, to, allowDataLoss, dryRun: false, ifEpoch }
       const may = rightsOver(present(who), params.group, scene.services()).has('approve')
       return document(await asked(scene, { who: present(who), address }, move, allowDataLoss && !may))
     },
@@ -72,21 +74,21 @@ async function asked(
   move: Move,
   waits: boolean,
 ): Promise<{ intent: string | null; approval: ApiApproval | null }> {
-  const { members } = groupOr404(scene.watch.group(move.group), move.group)
+  const { members, epoch } = groupOr404(scene.watch.group(move.group), move.group)
   if (move.to !== null && !members.some(({ member }) => member === move.to)) {
     const names = members.map(({ member }) => member).join(', ')
     throw new HoldfastError('HF_BODY_INVALID', `${move.to} is no member of ${move.group}`, `use one of ${names}`)
   }
   if (waits && !move.dryRun) {
-    const approval = await openApproval(scene, asker, { id: freshId(), ...move })
+    const approval = await openApproval(scene, asker, { id: freshId(), ...move, epoch: move.ifEpoch ?? epoch })
     return { intent: null, approval }
   }
   return { intent: agentAnswer(await carryOut(scene, asker, move)).id, approval: null }
 }
 
 async function carryOut(scene: Scene, asker: Asker, move: Move): Promise<Result<{ id: string }>> {
-  const { action, group, to, allowDataLoss, dryRun } = move
-  const target = to === null ? {} : { to }
+  const { action, group, to, allowDataLoss, dryRun, ifEpoch } = move
+  const target = { ...(to === null ? {} : { to }), ...(ifEpoch === null ? {} : { ifEpoch }) }
   const by = asker.who.user
   const client = scene.agentsOf(group)
   const words = `${action} of ${group}${to === null ? '' : ` to ${to}`}${allowDataLoss ? ', loss accepted' : ''}`
@@ -95,7 +97,7 @@ async function carryOut(scene: Scene, asker: Asker, move: Move): Promise<Result<
       ? client.switchover(group, { ...target, by, ...(dryRun ? { dryRun } : {}) })
       : client.failover(group, { ...target, by, allowDataLoss })
   if (dryRun) return run()
-  return withTrail(scene, asker, { action, group, words, detail: { to, allowDataLoss } }, run)
+  return withTrail(scene, asker, { action, group, words, detail: { to, allowDataLoss, ifEpoch } }, run)
 }
 
 interface Work {
@@ -187,11 +189,13 @@ function approvalHandlers(scene: Scene): Pick<ActionHandlers, 'approvals' | 'app
       // First decided, then carried out: nobody can carry it out twice.
       const because = body.because ?? ''
       const decided = await closeApproval(scene, asker, approval, { state: 'approved', because, intent: null })
-      const result = await carryOut(scene, asker, { ...approval, dryRun: false })
+      const result = await carryOut(scene, asker, { ...approval, dryRun: false, ifEpoch: approval.epoch })
       const intent = result.ok ? result.value.id : null
       const state = result.ok ? 'approved' : 'failed'
       const words = result.ok ? because : wordsOf(result)
-      return document(await closeApproval(scene, asker, decided, { state, because: words, intent }))
+      const closed = await closeApproval(scene, asker, decided, { state, because: words, intent })
+      if (!result.ok && result.kind === 'refused' && result.code === 'HF_GROUP_CHANGED') throw outdated(result, closed)
+      return document(closed)
     },
     reject: async ({ params, body, who, address }) => {
       const asker = { who: present(who), address }
@@ -202,6 +206,11 @@ function approvalHandlers(scene: Scene): Pick<ActionHandlers, 'approvals' | 'app
       return document(await closeApproval(scene, asker, approval, { state: 'rejected', because, intent: null }))
     },
   }
+}
+
+function outdated({ message }: { readonly message: string }, { id }: ApiApproval): HoldfastError {
+  const words = `${message}; it is no longer what request ${id} was asked for, which has ended; nothing was changed`
+  return new HoldfastError('HF_GROUP_CHANGED', words, 'look at the group; if it is still needed, ask for it again')
 }
 
 function notYours({ user }: Principal): HoldfastError {

@@ -17,13 +17,13 @@ interface Asker {
   readonly address: string
 }
 
-type Wanted = Pick<ApiApproval, 'id' | 'action' | 'group' | 'to' | 'allowDataLoss'>
+type Wanted = Pick<ApiApproval, 'id' | 'action' | 'group' | 'to' | 'allowDataLoss' | 'epoch'>
 
 export async function openApproval(scene: Scene, { who, address }: Asker, wanted: Wanted): Promise<ApiApproval> {
-  const { id, action, group, to, allowDataLoss } = wanted
+  const { id, action, group, to, allowDataLoss, epoch } = wanted
   const askedMs = Math.round(scene.clock.wallMs())
   const approval: ApiApproval = {
-    ...{ id, action, group, to, allowDataLoss, askedMs },
+    ...{ id, action, group, to, allowDataLoss, epoch, askedMs },
     state: 'waiting',
     askedBy: who.user,
     expiresMs: askedMs + VALID_MS,
@@ -34,7 +34,7 @@ export async function openApproval(scene: Scene, { who, address }: Asker, wanted
   }
   const summary = `${who.user} asks an approver for: ${action} of ${group}${allowDataLoss ? ', loss accepted' : ''}`
   const event = { kind: 'approval' as const, summary, group, severity: 'warning' as const }
-  const detail = { id, to, allowDataLoss }
+  const detail = { id, to, allowDataLoss, epoch }
   await changeWithTrail(
     scene,
     { who, address, action: `${action}-approval`, subject: `group ${group}`, outcome: 'asked', detail, event },
@@ -103,7 +103,9 @@ export async function findApproval({ database, clock }: Scene, id: string): Prom
 }
 
 function approvalOf(row: ApprovalRow, wallMs: number): ApiApproval {
-  const approval = JSON.parse(row.body) as ApiApproval
+  // One of before epochs were kept fits no group any more.
+  const kept = JSON.parse(row.body) as Omit<ApiApproval, 'epoch'> & Partial<Pick<ApiApproval, 'epoch'>>
+  const approval: ApiApproval = { epoch: 0, ...kept }
   const over = approval.state === 'waiting' && wallMs >= approval.expiresMs
   return over ? { ...approval, state: 'expired' } : approval
 }
