@@ -221,6 +221,35 @@ describe('a page of somebody else', () => {
   })
 })
 
+it('an open stream ends when what its user may read was narrowed, and not before', { timeout: 30_000 }, async (t) => {
+  const session = await user('nils', [{ role: 'viewer' }])
+  const made = await server.ask('POST', '/tokens', { session, body: { label: 's', rights: ['read'], validDays: 1 } })
+  const token = String(made.json.secret)
+  // Only what begins from here on: the stream's own look at its rights.
+  t.mock.timers.enable({ apis: ['setInterval'] })
+  const { body } = await fetch(`${server.url}/api/v1/stream`, { headers: { authorization: `Bearer ${token}` } })
+  const reader = (body ?? assert.fail('no stream')).pipeThrough(new TextDecoderStream()).getReader()
+  const endedBefore = async (words: string): Promise<boolean> => {
+    for (let text = ''; !text.includes(words); ) {
+      const { done, value = '' } = await reader.read()
+      if (done) return true
+      text += value
+    }
+    return false
+  }
+  assert.equal(await endedBefore('event: platform'), false)
+  t.mock.timers.tick(20_000)
+  assert.equal((await server.ask('GET', '/platform', { token })).status, 200)
+  const more = { group: 'orders', member: 'orders-1', rule: 'R12', detail: {} }
+  server.agents[0]?.tell({ reasons: [{ wallMs: clock.wallMs(), code: 'still-told', ...more }] })
+  assert.equal(await endedBefore('still-told'), false)
+  const grants = [{ role: 'viewer', groups: ['orders'] }]
+  assert.equal((await server.ask('PATCH', '/users/nils', { session: root, body: { grants } })).status, 200)
+  assert.equal((await server.ask('GET', '/platform', { token })).status, 200, 'the token is still good')
+  t.mock.timers.tick(20_000)
+  assert.equal(await endedBefore('what is never told'), true)
+})
+
 it('guessing a password is slowed down, for that address and account, and not for others', async () => {
   await user('gina', [{ role: 'viewer' }])
   const statuses = []

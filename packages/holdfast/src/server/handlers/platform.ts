@@ -57,7 +57,11 @@ export function platformHandlers(scene: Scene): PlatformHandlers {
         throw new HoldfastError('HF_BUSY', `${LISTENERS_MAX} listen already`, 'close some pages, or ask another server')
       }
       const groups = seen(scene, who)
-      return { kind: 'stream', open: (sink) => openStream(scene, { sink, groups, lastEventId }) }
+      return {
+        kind: 'stream',
+        open: (sink) => openStream(scene, { sink, groups, lastEventId }),
+        still: (now) => sameGroups(groups, seen(scene, now)),
+      }
     },
   }
 }
@@ -68,6 +72,11 @@ export function unknown(kind: string, id: string): HoldfastError {
 
 export function seen(scene: Scene, who: Principal | null): ReadonlySet<string> | null {
   return who === null ? new Set() : readable(who, groupNames(scene), scene.services())
+}
+
+function sameGroups(a: ReadonlySet<string> | null, b: ReadonlySet<string> | null): boolean {
+  if (a === null || b === null) return a === b
+  return a.size === b.size && [...a].every((group) => b.has(group))
 }
 
 export function platformDocument(scene: Scene, groups: ReadonlySet<string> | null): ApiPlatform {

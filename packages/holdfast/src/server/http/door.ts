@@ -14,7 +14,7 @@ import { cookiesOf } from './cookies.ts'
 import { errorAnswer } from './errors.ts'
 import { type Guard, guardedCall, principalOf } from './guarded.ts'
 import { securityHeaders } from './headers.ts'
-import type { Call, Extras, Handlers, Outcome } from './request.ts'
+import type { Call, Extras, Handlers, Outcome, StreamOutcome } from './request.ts'
 import { type StaticFile, staticFile } from './static-files.ts'
 
 /** The largest body is a user with many grants. */
@@ -161,7 +161,7 @@ function send(options: DoorOptions, { request, reply }: Exchange, outcome: Outco
     reply.type('application/x-ndjson').header('content-disposition', `attachment; filename="${outcome.fileName}"`)
     return reply.send(Readable.from(withBreaks(outcome.lines)))
   }
-  openStream(options, { request, reply }, outcome.open)
+  openStream(options, { request, reply }, outcome)
   return reply
 }
 
@@ -174,11 +174,7 @@ function withExtras(reply: FastifyReply, extras: Extras | undefined): FastifyRep
   return cookies.length === 0 ? reply : reply.header('set-cookie', [...cookies])
 }
 
-function openStream(
-  { guard, tls }: DoorOptions,
-  { request, reply }: Exchange,
-  open: Extract<Outcome<unknown>, { kind: 'stream' }>['open'],
-): void {
+function openStream({ guard, tls }: DoorOptions, { request, reply }: Exchange, { open, still }: StreamOutcome): void {
   reply.hijack()
   const { raw } = reply
   raw.writeHead(200, {
@@ -195,9 +191,12 @@ function openStream(
     backlog: () => raw.writableLength,
     end: () => raw.destroy(),
   })
-  // Logged out, disabled or out of date: the stream ends, too.
+  // Logged out, disabled, out of date, or with other rights: the stream ends; who may comes back to what he may read.
   const recheck = setInterval(() => {
-    principalOf(guard, request, cookiesOf(request.headers.cookie)).catch(() => raw.end())
+    principalOf(guard, request, cookiesOf(request.headers.cookie))
+      .then(still)
+      .catch(() => false)
+      .then((stays) => stays || raw.end())
   }, RECHECK_MS)
   raw.on('close', () => {
     clearInterval(recheck)

@@ -27,7 +27,14 @@ export type Outcome<T> =
   | { readonly kind: 'document'; readonly document: T; readonly extras?: Extras }
   | { readonly kind: 'redirect'; readonly to: string; readonly extras?: Extras }
   | { readonly kind: 'lines'; readonly lines: AsyncIterable<string>; readonly fileName: string }
-  | { readonly kind: 'stream'; readonly open: (sink: StreamSink) => () => void }
+  | StreamOutcome
+
+export interface StreamOutcome {
+  readonly kind: 'stream'
+  readonly open: (sink: StreamSink) => () => void
+  /** Whether what was opened is still what he may read. */
+  readonly still: (who: Principal) => boolean
+}
 
 /** An open answer of the stream. */
 export interface StreamSink {
