@@ -1,13 +1,17 @@
 /** Logging in at a real identity provider, and what an attacker could try with its answers. */
 import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import type { ApiUser } from '@holdfast/client'
 import { exportJWK, generateKeyPair, SignJWT } from 'jose'
 import { systemClock } from '../../io/clock.ts'
+import { openAt } from '../database/suite.fixture.ts'
 import { type Answer, askAt, type Session, type TestServer, testServer } from '../server.fixture.ts'
-import { endpointsOf } from './oidc.ts'
+import { endpointsOf, Oidc } from './oidc.ts'
 
 let provider: Server
 let issuer = ''
@@ -234,6 +238,33 @@ describe('logging in at the identity provider', () => {
     assert.equal((await browser.go('GET', await browser.through('dora'))).status, 303)
     idTokenInstead = null
   })
+})
+
+it('who begins many log-ins ends his own oldest, with many addresses those of all; nobody is kept out', async () => {
+  const dir = mkdtempSync(join(tmpdir(), 'holdfast-oidc-'))
+  const database = await openAt({ dir, url: null })
+  const spec = server.platform.server?.oidc ?? assert.fail('no provider is described')
+  const oidc = new Oidc({ spec, redirectUrl: CALLBACK, database, wallMs: clock.wallMs })
+  const count = async (address: string): Promise<number> =>
+    (await database.read.selectFrom('oidc_flows').select('state_hash').where('address', '=', address).execute()).length
+  const fill = (address: string, flows: number) => {
+    const values = Array.from({ length: flows }, (_, n) => {
+      const [state_hash, expires_ms] = [`${address} ${n}`, Math.round(clock.wallMs()) + 60_000 + n]
+      return { state_hash, browser_hash: '', verifier: '', nonce: '', expires_ms, address }
+    })
+    return database.write((writing) => writing.insertInto('oidc_flows').values(values).execute())
+  }
+  await fill('dora', 1)
+  await fill('stranger', 100)
+  await oidc.start('stranger')
+  assert.deepEqual([await count('stranger'), await count('dora')], [100, 1])
+  for (let n = 0; n < 9; n++) await fill(`stranger ${n}`, n === 8 ? 99 : 100)
+  await oidc.start('erin')
+  assert.equal(await count('erin'), 1)
+  const all = await database.read.selectFrom('oidc_flows').select('state_hash').execute()
+  assert.equal(all.length, 1_000)
+  await database.close()
+  rmSync(dir, { recursive: true, force: true })
 })
 
 it('takes from discovery only addresses that nobody on the way can read or change', () => {

@@ -10,11 +10,13 @@ import { isLoopbackUrl } from '../../config/quantities.ts'
 import { HoldfastError } from '../../errors.ts'
 import type { Grant } from '../api/roles.ts'
 import { ACCOUNT } from '../api/shape.ts'
-import type { Database } from '../database/database.ts'
+import type { Database, Writing } from '../database/database.ts'
 import { digest, freshSecret, sameText } from './accounts.ts'
 
 const FLOW_MS = 10 * 60_000
 const FLOWS_MAX = 1_000
+/** A company may sit behind one address. */
+const FLOWS_AN_ADDRESS_MAX = 100
 const REQUEST_MS = 8_000
 const DISCOVERY_MS = 3_600_000
 const ANSWER_CHARS_MAX = 262_144
@@ -54,15 +56,14 @@ export class Oidc {
   }
 
   /** Where to send the browser, and what to leave with it. */
-  async start(): Promise<{ readonly url: string; readonly browser: string }> {
+  async start(address: string): Promise<{ readonly url: string; readonly browser: string }> {
     const { spec, redirectUrl, database, wallMs } = this.#options
     const { authorization } = await this.#discovered()
     const [state, nonce, verifier, browser] = [freshSecret(), freshSecret(), freshSecret(), freshSecret()]
     const nowMs = Math.round(wallMs())
     await database.write(async (writing) => {
       await writing.deleteFrom('oidc_flows').where('expires_ms', '<=', nowMs).execute()
-      const open = await writing.selectFrom('oidc_flows').select('state_hash').limit(FLOWS_MAX).execute()
-      if (open.length >= FLOWS_MAX) throw new HoldfastError('HF_BUSY', 'too many log-ins are open', 'try again later')
+      await makeRoom(writing, address)
       await writing
         .insertInto('oidc_flows')
         .values({
@@ -71,6 +72,7 @@ export class Oidc {
           verifier,
           nonce,
           expires_ms: nowMs + FLOW_MS,
+          address,
         })
         .execute()
     })
@@ -159,6 +161,17 @@ export class Oidc {
     const value = { authorization, token, keys: set }
     this.#provider = { value, untilMs: wallMs() + DISCOVERY_MS }
     return value
+  }
+}
+
+/** Anybody may begin a log-in; who begins many ends his own oldest first, and nobody is kept out. */
+async function makeRoom(writing: Writing, address: string): Promise<void> {
+  const newest = writing.selectFrom('oidc_flows').select('state_hash').orderBy('expires_ms', 'desc')
+  const own = newest.where('address', '=', address).offset(FLOWS_AN_ADDRESS_MAX - 1)
+  for (const beyond of [own, newest.offset(FLOWS_MAX - 1)]) {
+    for (const { state_hash: old } of await beyond.limit(FLOWS_MAX).execute()) {
+      await writing.deleteFrom('oidc_flows').where('state_hash', '=', old).execute()
+    }
   }
 }
 

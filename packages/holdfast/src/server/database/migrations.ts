@@ -59,6 +59,10 @@ export const MIGRATIONS: readonly Migration[] = [
       'create table audit_checkpoints (number bigint primary key, body text not null)',
     ],
   },
+  {
+    name: 'log-ins at the provider by address',
+    statements: ["alter table oidc_flows add column address text not null default ''"],
+  },
 ]
 
 export interface Migrating {

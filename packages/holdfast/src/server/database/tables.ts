@@ -102,6 +102,8 @@ export interface OidcFlowRow {
   readonly verifier: string
   readonly nonce: string
   readonly expires_ms: number
+  /** Where it was begun from. */
+  readonly address: string
 }
 
 export interface AuditRow {

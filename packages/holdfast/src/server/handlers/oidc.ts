@@ -22,7 +22,7 @@ export function oidcHandlers(scene: Scene, oidc: Oidc | null): Pick<Handlers, 'o
   return {
     oidcStart: async ({ address }) => {
       scene.tries.check(null, address)
-      const { url, browser } = await provider().start()
+      const { url, browser } = await provider().start(address)
       return { kind: 'redirect', to: url, extras: { cookies: [flowCookie(browser, FLOW_MS)] } }
     },
     oidcCallback: async ({ query, cookies, address }) => {
