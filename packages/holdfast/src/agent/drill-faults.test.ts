@@ -107,8 +107,32 @@ describe('faults of a drill', () => {
     await faults({ noteFile }).continueLeftovers()
     while (isStopped(id.pid)) await new Promise((resolve) => setTimeout(resolve, 5))
     assert.equal(existsSync(noteFile), false)
+    // An engine is found by its folder, whichever of its processes stands.
+    process.kill(id.pid, 'SIGSTOP')
+    while (!isStopped(id.pid)) await new Promise((resolve) => setTimeout(resolve, 5))
+    writeFileSync(noteFile, JSON.stringify([{ dataDir: folder, mainPid: null }]))
+    await faults({ noteFile }).continueLeftovers()
+    while (isStopped(id.pid)) await new Promise((resolve) => setTimeout(resolve, 5))
     writeFileSync(noteFile, 'no json')
     await faults({ noteFile }).continueLeftovers()
+  })
+
+  it('a word to end everything is not forgotten while an order is prepared', async () => {
+    const one = faults({ noteFile: join(folder, 'busy', 'note.json') })
+    const begun = one.begin(order({ kind: 'freeze', what: 'engine' }))
+    one.lift('*', 'ann')
+    await begun
+    const id = identify(sleeper.pid ?? 0)
+    assert.ok(id !== null)
+    while (one.list()[0]?.state !== 'off') await new Promise((resolve) => setTimeout(resolve, 5))
+    assert.equal(isStopped(id.pid), false)
+  })
+
+  it('a kill does not meet another program that has the number by now', async () => {
+    const elsewhere = () => ({ member: 'm1', dataDir: join(folder, 'elsewhere'), mainPid: sleeper.pid ?? null })
+    const one = faults({ targets: new Map([['m1', elsewhere]]) })
+    await assert.rejects(one.begin(order({ kind: 'kill', forMs: 0 })), refused(/does not run/))
+    assert.notEqual(identify(sleeper.pid ?? 0), null)
   })
 
   it('a kill is proved by the process that is gone', async () => {

@@ -4,14 +4,17 @@
  * with. What is told of a fault is what was seen of it.
  *
  * Invariants: one fault at a time; one that was lifted is never done under its id again, also when its order comes
- * late; before a process is stopped its name stands on the disk, and the next start of the agent lets it run.
+ * late; before a process is stopped its name, or its engine's folder, stands on the disk, and the next start of the
+ * agent lets it run.
  */
 import { mkdir, unlink } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { FaultOrder, FaultStatus } from '@holdfast/client'
 import type { FenceTarget } from '../engines/contract.ts'
 import { HoldfastError } from '../errors.ts'
 import { type Freeze, prepareFreeze } from '../guard/freeze.ts'
+import { type EngineHome, FENCERS_FIRST_MS, processesOf, signalOne } from '../guard/standstill.ts'
 import { blockade } from '../io/blockade.ts'
 import { readPlain, writeFileDurable } from '../io/files.ts'
 import type { Log } from '../io/log.ts'
@@ -49,7 +52,8 @@ interface Fault {
 export class DrillFaults {
   readonly #options: DrillFaultOptions
   #fault: Fault | null = null
-  #busy = false
+  /** The id of the order that is being prepared. */
+  #preparing: string | null = null
   readonly #lifted = new Set<string>()
 
   constructor(options: DrillFaultOptions) {
@@ -69,7 +73,7 @@ export class DrillFaults {
     const known = this.#fault
     if (known !== null && known.order.id === order.id) return statusOf(known)
     this.#check(order)
-    this.#busy = true
+    this.#preparing = order.id
     try {
       const fault = await this.#make(order)
       // Lifted while it was prepared: the order came first, the word to end it wins.
@@ -78,13 +82,14 @@ export class DrillFaults {
       this.#options.log.warn({ ...order }, 'drill-fault-on')
       return statusOf(fault)
     } finally {
-      this.#busy = false
+      this.#preparing = null
     }
   }
 
   /** `*`: whatever is on. Harmless when nothing is. */
   lift(id: string, by: string): readonly FaultStatus[] {
     if (id !== '*') this.#remember(id)
+    else if (this.#preparing !== null) this.#remember(this.#preparing)
     const fault = this.#fault
     if (fault !== null && (id === '*' || fault.order.id === id)) {
       if (fault.status().state !== 'off') this.#options.log.warn({ id: fault.order.id, by }, 'drill-fault-lifted')
@@ -99,13 +104,18 @@ export class DrillFaults {
     const { noteFile, log } = this.#options
     const text = await readPlain(noteFile, NOTE_BYTES_MAX).catch(() => null)
     if (text === null) return
-    const left = noted(text.toString('utf8')).filter((one) => isAlive(one) && isStopped(one.pid))
-    for (const one of left) process.kill(one.pid, 'SIGCONT')
-    if (left.length > 0) log.warn({ pids: left.map((one) => one.pid) }, 'drill-leftovers-continued')
+    const { fencers, engines } = noted(text.toString('utf8'))
+    const isLeft = (one: ProcessId): boolean => isAlive(one) && isStopped(one.pid)
+    const first = fencers.filter((one) => isLeft(one) && signalOne(one, 'SIGCONT'))
+    if (first.length > 0) await sleep(FENCERS_FIRST_MS)
+    const left = processesOf(engines).filter((one) => isLeft(one) && signalOne(one, 'SIGCONT'))
+    const pids = [...first, ...left].map((one) => one.pid)
+    if (pids.length > 0) log.warn({ pids }, 'drill-leftovers-continued')
     await unlink(noteFile).catch(() => undefined)
   }
 
   close(): void {
+    if (this.#preparing !== null) this.#remember(this.#preparing)
     this.#fault?.lift()
   }
 
@@ -116,7 +126,7 @@ export class DrillFaults {
       throw no(`agent ${agent} allows no drills`, 'write "drills: allowed" for it in the description, restart it')
     }
     if (this.#lifted.has(id)) throw no('this drill was ended already', 'begin a new one')
-    if (this.#busy || (this.#fault !== null && this.#fault.status().state !== 'off')) {
+    if (this.#preparing !== null || (this.#fault !== null && this.#fault.status().state !== 'off')) {
       throw no(`another fault is on at ${agent}`, 'wait for its end, or: holdfast drill abort')
     }
     const strange = members.find((member) => !targets.has(member))
@@ -136,14 +146,16 @@ export class DrillFaults {
 
   #kill(order: FaultOrder): Fault {
     const main = order.members.flatMap((member) => {
-      const pid = this.#options.targets.get(member)?.().mainPid ?? null
-      const id = pid === null ? null : identify(pid)
-      return id === null ? [] : [id]
+      const target = this.#options.targets.get(member)?.()
+      // Only one that works in the folder: the number that was noted may be another program's by now.
+      return target === undefined
+        ? []
+        : treeOf(target.dataDir, target.mainPid).filter((one) => one.pid === target.mainPid)
     })
     if (main.length < order.members.length) {
       throw new HoldfastError('HF_DRILL_REFUSED', 'the engine does not run', 'see holdfast status')
     }
-    for (const one of main) process.kill(one.pid, 'SIGKILL')
+    for (const one of main) signalOne(one, 'SIGKILL')
     const names = main.map((one) => one.pid).join(', ')
     return {
       order,
@@ -158,12 +170,13 @@ export class DrillFaults {
 
   async #freeze(order: FaultOrder): Promise<Fault> {
     const { noteFile, door, tls } = this.#options
-    const processes = this.#processesOf(order)
+    const { fencers, engines } = this.#frozenBy(order)
     const secret = freshId() + freshId()
     await mkdir(dirname(noteFile), { recursive: true, mode: 0o750 })
-    await writeFileDurable(noteFile, JSON.stringify(processes), 0o600)
+    await writeFileDurable(noteFile, JSON.stringify([...fencers, ...engines]), 0o600)
     const freeze = await prepareFreeze({
-      processes,
+      fencers,
+      engines,
       forMs: order.forMs,
       delayMs: order.what === 'engine' ? 0 : DELAY_MS,
       door: { host: door.host, secret, tls },
@@ -177,20 +190,20 @@ export class DrillFaults {
     return { order, status: () => ({ ...freezeStatus(freeze, order), deadman }), lift: () => freeze.lift() }
   }
 
-  /** First who fences, so that nobody writes before his deadline was looked at. */
-  #processesOf({ what, members }: FaultOrder): readonly ProcessId[] {
+  /** The processes of an engine are looked up when they are stopped: until then it starts others. */
+  #frozenBy({ what, members }: FaultOrder): { fencers: readonly ProcessId[]; engines: readonly EngineHome[] } {
     const { targets, guardPid } = this.#options
     const engines = members.flatMap((member) => {
       const target = targets.get(member)?.()
-      return target === undefined ? [] : treeOf(target.dataDir, target.mainPid)
+      return target === undefined ? [] : [{ dataDir: target.dataDir, mainPid: target.mainPid }]
     })
     const own = (pid: number | null): readonly ProcessId[] => {
       const id = pid === null ? null : identify(pid)
       return id === null ? [] : [id]
     }
-    if (what === 'agent') return own(process.pid)
-    if (what === 'host') return [...own(guardPid()), ...own(process.pid), ...engines]
-    if (engines.length > 0) return engines
+    if (what === 'agent') return { fencers: own(process.pid), engines: [] }
+    if (what === 'host') return { fencers: [...own(guardPid()), ...own(process.pid)], engines }
+    if (processesOf(engines).length > 0) return { fencers: [], engines }
     throw new HoldfastError('HF_DRILL_REFUSED', 'the engine does not run', 'see holdfast status')
   }
 
@@ -234,13 +247,15 @@ function statusOf(fault: Fault): FaultStatus {
   return { id, kind, members, by, ...fault.status() }
 }
 
-function noted(text: string): readonly ProcessId[] {
+function noted(text: string): { fencers: readonly ProcessId[]; engines: readonly EngineHome[] } {
   try {
     const value: unknown = JSON.parse(text)
-    const isOne = (one: unknown): one is ProcessId =>
-      typeof one === 'object' && one !== null && 'pid' in one && 'started' in one && Number(one.pid) > 1
-    return Array.isArray(value) ? value.filter(isOne) : []
+    const list = Array.isArray(value) ? value.filter((one) => typeof one === 'object' && one !== null) : []
+    const isOne = (one: object): one is ProcessId => 'pid' in one && 'started' in one && Number(one.pid) > 1
+    const isHome = (one: object): one is EngineHome =>
+      'dataDir' in one && typeof one.dataDir === 'string' && 'mainPid' in one
+    return { fencers: list.filter(isOne), engines: list.filter(isHome) }
   } catch {
-    return []
+    return { fencers: [], engines: [] }
   }
 }

@@ -270,7 +270,9 @@ class Body {
   }
 
   start(): void {
-    void this.#faults.continueLeftovers()
+    this.#faults
+      .continueLeftovers()
+      .catch((error: unknown) => this.#options.log.error({ error: String(error) }, 'drill-leftovers-stand'))
     this.#guard.start()
     this.loop.start()
     this.#storeFeed.start()

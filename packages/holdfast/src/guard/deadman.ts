@@ -6,21 +6,26 @@
  * - M1 Nothing is stopped before the deadline runs, and nothing by anybody else.
  * - M2 Every process that it stopped is continued: at the deadline, when asked, or when it is told to end.
  * - M3 A process is known by pid and start time, so a reused number is never signalled.
- * - M4 The deadline is of this host's monotonic clock; a jump of the wall clock moves nothing.
+ * - M4 Who fences is stopped last, when no process of the engine runs any more and none that is new was found, and
+ *   runs again first. What cannot be brought to stand within a bound stays with its guard: then all runs again.
+ * - M5 The deadline is of this host's monotonic clock; a jump of the wall clock moves nothing.
  *
  * Two are started for one freeze. The second, the keeper, has no door and stops nothing: it only keeps M2 should the
  * first be killed. A third net is the agent's own start, which continues what a note on its disk names.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { systemClock } from '../io/clock.ts'
 import { isAlive, isStopped, type ProcessId } from '../io/process-tree.ts'
 import { lineSplitter } from './lines.ts'
+import { type EngineHome, FENCERS_FIRST_MS, processesOf, signalOne } from './standstill.ts'
 
 /** The first line it reads. */
 export interface Order {
-  /** In the order in which they are continued: who fences comes first. */
-  readonly processes: readonly ProcessId[]
+  /** In the order in which they are continued; they are stopped in the opposite order, after the engines. */
+  readonly fencers: readonly ProcessId[]
+  readonly engines: readonly EngineHome[]
   readonly forMs: number
   /** After `go`; so that the agent's answer leaves before the agent stands still. */
   readonly delayMs: number
@@ -49,8 +54,9 @@ const KEEPER_LATE_MS = 100
 const SLEEP_MAX_MS = 100
 /** The proof can still be fetched for so long. */
 const LINGER_MS = 30_000
-/** The kernel stops a process at its next return; one in uninterruptible sleep later. */
-const STOP_SEEN_MS = 1_000
+/** The kernel stops a process at its next return; one in uninterruptible sleep later. All have to stand within this. */
+const STOP_SEEN_MS = 2_000
+const LOOK_AGAIN_MS = 5
 /** An agent that falls between the order and `go` leaves nothing to do. */
 const GO_MS = 10_000
 const LINE_BYTES_MAX = 262_144
@@ -66,6 +72,8 @@ class Deadman {
   #stopped: ProcessId[] = []
   #state: DeadmanView['state'] = 'waiting'
   #lateMs: number | null = null
+  /** The head start of those who fence, once there was a lift. */
+  #headStart: Promise<void> | null = null
   #timer: NodeJS.Timeout | undefined
   #server: Server | null = null
   #finish: (code: number) => void = () => {}
@@ -75,7 +83,7 @@ class Deadman {
     for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
     process.stdin.on('error', () => {})
     // Whoever ends us ends the fault first.
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => this.#end())
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => void this.#end())
     process.stdin.on('data', (chunk: Buffer) => {
       for (const line of splitter.push(chunk)) if (line !== null) this.#hear(line)
     })
@@ -93,7 +101,7 @@ class Deadman {
       this.#order = JSON.parse(line) as Order
       this.#open(this.#order)
     } else if (line === 'go') this.#go(this.#order)
-    else if (line === 'lift') this.#lift()
+    else if (line === 'lift') void this.#lift()
   }
 
   #open({ door }: Order): void {
@@ -101,7 +109,7 @@ class Deadman {
       this.#tell({ is: 'ready', port: null })
       return
     }
-    const listener = (request: IncomingMessage, response: ServerResponse): void => this.#answer(request, response)
+    const listener = (request: IncomingMessage, response: ServerResponse): void => void this.#answer(request, response)
     const limits = { requestTimeout: 5_000, headersTimeout: 5_000 }
     this.#server =
       door.tls === null ? createServer(limits, listener) : createTlsServer({ ...limits, ...door.tls }, listener)
@@ -117,51 +125,80 @@ class Deadman {
     if (this.#dueMs !== Number.POSITIVE_INFINITY) return
     this.#dueMs = systemClock.nowMs() + order.delayMs + order.forMs
     if (order.door === null) {
-      this.#stopped = [...order.processes]
+      this.#stopped = [...order.fencers]
       this.#dueMs += KEEPER_LATE_MS
       this.#state = 'on'
     } else setTimeout(() => this.#stop(order), order.delayMs)
     this.#wait()
   }
 
-  #stop({ processes }: Order): void {
+  #stop({ fencers, engines }: Order): void {
     if (this.#state !== 'waiting') return
     this.#state = 'on'
-    for (const one of processes) {
-      if (!isAlive(one)) continue
-      this.#stopped.push(one)
-      send(one, 'SIGSTOP')
-    }
     const endMs = systemClock.nowMs() + STOP_SEEN_MS
-    const look = (): void => {
-      const still = this.#stopped.filter((one) => isAlive(one) && !isStopped(one.pid))
-      if (still.length > 0 && systemClock.nowMs() < endMs && this.#state === 'on') setTimeout(look, 5)
-      else this.#tell({ is: 'on', ...this.#view() })
+    const left = [...fencers]
+    const round = (): void => {
+      if (this.#state !== 'on') return
+      const stand = this.#bringToStand(engines)
+      if (stand && left.length === 0) this.#tell({ is: 'on', ...this.#view() })
+      else if (systemClock.nowMs() >= endMs) void this.#lift()
+      else {
+        const next = stand ? left.pop() : undefined
+        if (next !== undefined) this.#halt(next)
+        setTimeout(round, LOOK_AGAIN_MS)
+      }
     }
-    look()
+    round()
+  }
+
+  /** True when all stood before this look, which found nobody new: one that ran until just now may have forked. */
+  #bringToStand(engines: readonly EngineHome[]): boolean {
+    const stood = this.#stopped.every((one) => !isAlive(one) || isStopped(one.pid))
+    const isKnown = ({ pid, started }: ProcessId): boolean =>
+      this.#stopped.some((one) => one.pid === pid && one.started === started)
+    // Main processes first: they are who starts others.
+    const found = processesOf(engines).filter((one) => !isKnown(one))
+    for (const one of found) this.#halt(one)
+    return stood && found.length === 0
+  }
+
+  #halt(one: ProcessId): void {
+    if (!isAlive(one)) return
+    this.#stopped.push(one)
+    signalOne(one, 'SIGSTOP')
   }
 
   #wait(): void {
     clearTimeout(this.#timer)
     const leftMs = this.#dueMs - systemClock.nowMs()
-    if (leftMs <= 0) this.#lift()
+    if (leftMs <= 0) void this.#lift()
     else this.#timer = setTimeout(() => this.#wait(), Math.min(leftMs, SLEEP_MAX_MS))
   }
 
-  #lift(): void {
+  /** Resolves when all were told to run. */
+  async #lift(): Promise<void> {
     clearTimeout(this.#timer)
+    const order = this.#order
+    const isKeeper = order?.door === null
     if (this.#state !== 'off') {
       this.#state = 'off'
       this.#lateMs = Math.max(0, systemClock.nowMs() - this.#dueMs)
-      setTimeout(() => this.#finish(0), this.#order?.door === null ? 0 : LINGER_MS)
+      if (!isKeeper) setTimeout(() => this.#finish(0), LINGER_MS)
     }
+    const fencers = this.#stopped.filter(({ pid }) => order?.fencers.some((one) => one.pid === pid))
     // Also again, when it is asked again: SIGCONT does nothing to what runs.
-    for (const one of this.#stopped) send(one, 'SIGCONT')
+    for (const one of fencers) signalOne(one, 'SIGCONT')
+    this.#headStart ??= fencers.length === 0 ? Promise.resolve() : sleep(FENCERS_FIRST_MS)
+    await this.#headStart
+    // The keeper was not told whom the first one found.
+    const engines = isKeeper && this.#dueMs !== Number.POSITIVE_INFINITY ? processesOf(order.engines) : this.#stopped
+    for (const one of engines) signalOne(one, 'SIGCONT')
     this.#tell({ is: 'off', ...this.#view() })
+    if (isKeeper) this.#finish(0)
   }
 
-  #end(): void {
-    this.#lift()
+  async #end(): Promise<void> {
+    await this.#lift()
     this.#finish(0)
   }
 
@@ -180,11 +217,11 @@ class Deadman {
   }
 
   /** Knows two questions; the secret only ever ends a fault. */
-  #answer(request: IncomingMessage, response: ServerResponse): void {
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const secret = this.#order?.door?.secret ?? ''
     const known = secret !== '' && request.headers.authorization === `Bearer ${secret}`
     request.resume()
-    if (known && request.method === 'POST' && request.url === '/lift') this.#lift()
+    if (known && request.method === 'POST' && request.url === '/lift') await this.#lift()
     const status = known ? 200 : 401
     response.writeHead(status, { 'content-type': 'application/json', connection: 'close' })
     response.end(JSON.stringify(known ? this.#view() : {}))
@@ -192,13 +229,5 @@ class Deadman {
 
   #tell(words: object): void {
     process.stdout.write(`${JSON.stringify(words)}\n`)
-  }
-}
-
-function send(one: ProcessId, signal: 'SIGSTOP' | 'SIGCONT'): void {
-  try {
-    if (isAlive(one)) process.kill(one.pid, signal)
-  } catch {
-    // Gone in between, or not ours: then the view says so.
   }
 }

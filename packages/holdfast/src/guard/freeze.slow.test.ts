@@ -1,17 +1,23 @@
 /** Freezes real processes: the dead-men let them run again, also when everybody who might have is gone. */
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, realpathSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { after, test } from 'node:test'
-import { identify, isAlive, isStopped, type ProcessId } from '../io/process-tree.ts'
+import { identify, isAlive, isStopped, killTreeSync, type ProcessId, treeOf } from '../io/process-tree.ts'
 import { type Freeze, prepareFreeze } from './freeze.ts'
 
 const PATIENCE_MS = 60_000
 const SECRET = 'only-ever-ends-a-fault'
 const children: ChildProcess[] = []
 const freezes: Freeze[] = []
+const folder = realpathSync(mkdtempSync(join(tmpdir(), 'holdfast-freeze-')))
 after(() => {
   for (const freeze of freezes) freeze.discard()
   for (const child of children) child.kill('SIGKILL')
+  killTreeSync(folder, null)
+  rmSync(folder, { recursive: true, force: true })
 })
 
 function sleeper(): ProcessId {
@@ -24,7 +30,7 @@ function sleeper(): ProcessId {
 
 async function frozen(processes: readonly ProcessId[], forMs: number): Promise<Freeze> {
   const door = { host: '127.0.0.1', secret: SECRET, tls: null }
-  const freeze = await prepareFreeze({ processes, forMs, delayMs: 0, door })
+  const freeze = await prepareFreeze({ fencers: processes, engines: [], forMs, delayMs: 0, door })
   freezes.push(freeze)
   assert.ok(
     processes.every((one) => !isStopped(one.pid)),
@@ -99,7 +105,8 @@ test('when the dead-man is killed its keeper keeps the timer', async () => {
 test('both outlive the process that started them', async () => {
   const one = sleeper()
   const here = JSON.stringify(new URL('./freeze.ts', import.meta.url).href)
-  const order = { processes: [one], forMs: 3_000, delayMs: 0, door: { host: '127.0.0.1', secret: SECRET, tls: null } }
+  const door = { host: '127.0.0.1', secret: SECRET, tls: null }
+  const order = { fencers: [one], engines: [], forMs: 3_000, delayMs: 0, door }
   const script = `
     const { prepareFreeze } = await import(${here})
     const freeze = await prepareFreeze(${JSON.stringify(order)})
@@ -115,7 +122,8 @@ test('a number that belongs to another process by now is left alone', async () =
   const one = sleeper()
   const other = { pid: one.pid, started: '1' }
   const freeze = await prepareFreeze({
-    processes: [other],
+    fencers: [other],
+    engines: [],
     forMs: 300,
     delayMs: 0,
     door: { host: '127.0.0.1', secret: SECRET, tls: null },
@@ -125,4 +133,61 @@ test('a number that belongs to another process by now is left alone', async () =
   await until(() => freeze.view()?.state === 'off')
   assert.equal(freeze.view()?.stopped, 0)
   assert.ok(runs(one))
+})
+
+/** Starts another process every few milliseconds, as an engine does for its clients. */
+function engine(): ProcessId {
+  const script = 'while :; do sleep 600 & sleep 0.02; done'
+  const child = spawn('/bin/sh', ['-c', script], { cwd: folder, stdio: 'ignore' })
+  children.push(child)
+  const id = identify(child.pid ?? 0)
+  assert.ok(id !== null)
+  return id
+}
+
+/** Notes on waking whether the engine stands. */
+function watchman(main: ProcessId, file: string): ProcessId {
+  const look = `grep -q "^State:.T" /proc/${main.pid}/status && echo stands >> ${file} || echo runs >> ${file}`
+  const child = spawn('/bin/sh', ['-c', `trap '${look}' CONT; while :; do sleep 0.01; done`], { stdio: 'ignore' })
+  children.push(child)
+  const id = identify(child.pid ?? 0)
+  assert.ok(id !== null)
+  return id
+}
+
+async function frozenHost(forMs: number): Promise<{ freeze: Freeze; main: ProcessId; noted: () => string }> {
+  const main = engine()
+  const file = join(mkdtempSync(join(folder, 'woken-')), 'note')
+  const fencer = watchman(main, file)
+  await until(() => treeOf(folder, main.pid).length > 3)
+  const freeze = await prepareFreeze({
+    fencers: [fencer],
+    engines: [{ dataDir: folder, mainPid: main.pid }],
+    forMs,
+    delayMs: 200,
+    door: { host: '127.0.0.1', secret: SECRET, tls: null },
+  })
+  freezes.push(freeze)
+  freeze.go()
+  await until(() => isStopped(fencer.pid))
+  assert.deepEqual(treeOf(folder, null).filter(runs), [], 'nobody of the engine runs while its guard stands')
+  return { freeze, main, noted: () => readFileSync(file, 'utf8').trim() }
+}
+
+test('an engine stands with everything it started meanwhile before its guard does, and runs after it', async () => {
+  const { freeze, main, noted } = await frozenHost(600_000)
+  freeze.lift()
+  await until(() => runs(main))
+  await until(() => treeOf(folder, null).every(runs))
+  assert.match(noted(), /^stands/)
+  killTreeSync(folder, main.pid)
+})
+
+test('the keeper finds what the dead-man stopped after it was told', async () => {
+  const { freeze, main, noted } = await frozenHost(3_000)
+  process.kill(freeze.pids[0] ?? 0, 'SIGKILL')
+  await until(() => runs(main))
+  await until(() => treeOf(folder, null).every(runs))
+  assert.match(noted(), /^stands/)
+  killTreeSync(folder, main.pid)
 })

@@ -5,12 +5,14 @@ import type { ProcessId } from '../io/process-tree.ts'
 import type { DeadmanView, Order } from './deadman.ts'
 import { lineSplitter } from './lines.ts'
 import { deadmanProgram, GUARD_ARGUMENTS, PROGRAM_FD } from './program.ts'
+import type { EngineHome } from './standstill.ts'
 
 /** Two processes of Node on a busy host. */
 const READY_MS = 8_000
 
 export interface FreezeOptions {
-  readonly processes: readonly ProcessId[]
+  readonly fencers: readonly ProcessId[]
+  readonly engines: readonly EngineHome[]
   readonly forMs: number
   readonly delayMs: number
   readonly door: NonNullable<Order['door']>
@@ -30,10 +32,14 @@ export interface Freeze {
 
 /** Resolves when both dead-men are there; nothing is stopped before `go`. Rejects when they do not come up. */
 export async function prepareFreeze(options: FreezeOptions): Promise<Freeze> {
-  const { processes, forMs, delayMs, door } = options
+  const { fencers, engines, forMs, delayMs, door } = options
   const program = await deadmanProgram()
-  const first = new Watcher({ processes, forMs, delayMs, door }, program)
-  const keeper = new Watcher({ processes, forMs, delayMs, door: null }, program)
+  const keeper = new Watcher({ fencers, engines, forMs, delayMs, door: null }, program)
+  // A keeper that stayed would end a later freeze of the same engine.
+  const onView = (view: DeadmanView): void => {
+    if (view.lateMs !== null) keeper.say('lift')
+  }
+  const first = new Watcher({ fencers, engines, forMs, delayMs, door }, program, onView)
   const discard = (): void => {
     for (const one of [first, keeper]) one.end()
   }
@@ -65,8 +71,10 @@ class Watcher {
   port: number | null = null
   view: DeadmanView | null = null
   readonly #child: ChildProcess
+  readonly #onView: (view: DeadmanView) => void
 
-  constructor(order: Order, program: string) {
+  constructor(order: Order, program: string, onView: (view: DeadmanView) => void = () => {}) {
+    this.#onView = onView
     // A group of its own: neither Ctrl-C nor the end of the agent reaches it.
     this.#child = spawn(process.execPath, [...GUARD_ARGUMENTS], {
       cwd: '/',
@@ -116,6 +124,9 @@ class Watcher {
     if (words.is === 'ready') {
       this.port = words.port
       ready()
-    } else this.view = words
+    } else {
+      this.view = words
+      this.#onView(words)
+    }
   }
 }

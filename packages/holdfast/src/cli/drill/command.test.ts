@@ -98,6 +98,9 @@ it('only those the drill names approve it, and not who runs it', async () => {
   assert.match(stranger.err, /is none of somebody-else/)
   await waiting([me], me)
   assert.match((await holdfast('drill', 'approve', 'orders')).err, /runs this drill/)
+  // The same account on another host is nobody else.
+  await waiting([me], `${me.slice(0, me.lastIndexOf('@'))}@elsewhere`)
+  assert.match((await holdfast('drill', 'approve', 'orders')).err, /runs this drill/)
   await waiting([me], 'ann@desk')
   const list = await holdfast('drill', 'list')
   assert.match(list.out, /one +runs: asking-fault/)

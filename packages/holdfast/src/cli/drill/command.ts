@@ -245,9 +245,10 @@ async function approve(common: Common, name: string): Promise<ExitCode> {
       const { active } = record
       const waiting = active?.waiting ?? null
       if (active === null || waiting === null) return null
-      const as = waiting.by.find((one) => one === by || one === by.split('@')[0])
+      const as = waiting.by.find((one) => one === by || one === accountOf(by))
       if (as === undefined) throw notAllowed(`${by} is none of ${waiting.by.join(', ')}`)
-      if (active.by === by) throw notAllowed(`${by} runs this drill`)
+      // The same account on another host is the same person.
+      if (accountOf(active.by) === accountOf(by)) throw notAllowed(`${by} runs this drill, as ${active.by}`)
       given = `${active.drill}, before the ${waiting.gate}`
       return { ...record, active: { ...active, approvals: [...active.approvals, { gate: waiting.gate, by: as }] } }
     })
@@ -261,6 +262,12 @@ async function approve(common: Common, name: string): Promise<ExitCode> {
   } finally {
     await desk.close()
   }
+}
+
+/** Of `account@host`; an account may have an @ of its own. */
+function accountOf(who: string): string {
+  const at = who.lastIndexOf('@')
+  return at < 0 ? who : who.slice(0, at)
 }
 
 function notAllowed(because: string): HoldfastError {
