@@ -7,7 +7,7 @@ import type { Description } from './schema.ts'
 
 type DescribedService = NonNullable<Description['services']>[number]
 type DescribedHook = NonNullable<DescribedService['hooks']>[number]
-type DescribedAction = Pick<DescribedHook, 'run' | 'http'>
+type DescribedAction = Pick<DescribedHook, 'run' | 'http' | 'env'>
 
 export function buildServices(description: Description, context: BuildContext): readonly ServiceSpec[] {
   return (description.services ?? []).map((one, index) => ({
@@ -30,15 +30,15 @@ function hookOf(hook: DescribedHook, path: Path, context: BuildContext): HookSpe
     when: hook.when,
     group: hook.group ?? null,
     // Without an action it is a mistake of checks/hooks.ts, and nobody gets this platform.
-    action: actionOf(hook, path, context) ?? { kind: 'run', words: [] },
+    action: actionOf(hook, path, context) ?? { kind: 'run', words: [], env: [] },
     undo: hook.undo === undefined ? null : actionOf(hook.undo, [...path, 'undo'], context),
     deadlineMs: parseDurationMs(hook.deadline) ?? 0,
     onFailure: hook.onFailure ?? 'undo',
   }
 }
 
-function actionOf({ run, http }: DescribedAction, path: Path, context: BuildContext): HookAction | null {
-  if (run !== undefined) return { kind: 'run', words: run }
+function actionOf({ run, http, env }: DescribedAction, path: Path, context: BuildContext): HookAction | null {
+  if (run !== undefined) return { kind: 'run', words: run, env: env ?? [] }
   if (http === undefined) return null
   const at = [...path, 'http', 'token']
   return {

@@ -125,7 +125,12 @@ export interface RouterSpec {
 
 /** A command or an HTTP call; exactly one of them. */
 export type HookAction =
-  | { readonly kind: 'run'; readonly words: readonly string[] }
+  | {
+      readonly kind: 'run'
+      readonly words: readonly string[]
+      /** Names of variables of our environment that it gets too. */
+      readonly env: readonly string[]
+    }
   | {
       readonly kind: 'http'
       readonly url: string

@@ -66,15 +66,17 @@ export function list<T extends z.ZodType>(item: T, of: string) {
   return z.array(item, { error: right }).min(1, { error: right }).max(LIST_MAX, { error: right })
 }
 
+export function variable(description: string) {
+  return matching(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/, 'the name of an environment variable').describe(description)
+}
+
 const SECRET_RIGHT = '{ env: NAME } or { file: path }; never the secret itself'
 
 export function secret(description: string) {
   return z
     .strictObject(
       {
-        env: matching(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/, 'the name of an environment variable')
-          .describe('Environment variable that holds it.')
-          .optional(),
+        env: variable('Environment variable that holds it.').optional(),
         file: path('File that holds it; must not be readable by others.').optional(),
       },
       { error: SECRET_RIGHT },

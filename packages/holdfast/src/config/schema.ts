@@ -20,6 +20,7 @@ import {
   secret,
   TEXT_MAX,
   text,
+  variable,
   whole,
 } from './schema-parts.ts'
 import { supervisedGroup } from './schema-supervised.ts'
@@ -284,6 +285,9 @@ const hookAction = {
     .min(1, { error: 'the command as a list of words, e.g. ["/usr/local/bin/dns", "north"]' })
     .max(WORDS_MAX, { error: `at most ${WORDS_MAX} words` })
     .describe('A command and its words; no shell reads them. It runs in the folder of this file.')
+    .optional(),
+  env: list(variable('Name of an environment variable.'), 'names of environment variables')
+    .describe('What the command gets of the environment, besides PATH, HOME, LANG, LC_*, TZ, TMPDIR and USER.')
     .optional(),
   http: block(
     {

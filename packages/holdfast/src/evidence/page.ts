@@ -45,6 +45,8 @@ export function isPage(text: string): boolean {
   return /^<!doctype html>/i.test(text)
 }
 
+const NAMES = 'Names are those of accounts of the operating system; nothing authenticated them.'
+
 function page(report: DrillReport, reportSha256: string, keyId: string): string {
   const { run, outcome, because } = report
   const title = `Drill ${run.drill} of ${run.group}: ${outcome}`
@@ -127,7 +129,7 @@ function hypothesis(report: DrillReport): string {
         `${scope.blastRadius.groups} groups`,
     ],
     ['Abort conditions', scope.abortConditions],
-    ['Approved by', given.length === 0 ? 'no approval was asked for' : given.join('; ')],
+    ['Approved by', given.length === 0 ? 'no approval was asked for' : `${given.join('; ')}. ${NAMES}`],
     [
       'Proof',
       `asked ${ms(faultProof.askedMs)}, seen on ${ms(faultProof.onMs)}, ` +

@@ -8,8 +8,8 @@ export interface EngineHome {
 }
 
 /**
- * So long the guard and the agent run again before their engine does: a lease that ended meanwhile is found on waking by
- * a timer that is due, and the engine is killed while it stands. A quarter of a second is enough for that on a busy host.
+ * So long the guard and the agent run again before their engine does: a lease that ended meanwhile is found on waking,
+ * by a timer that is due, and the engine is killed while it stands. A quarter of a second is enough on a busy host.
  */
 export const FENCERS_FIRST_MS = 250
 

@@ -18,7 +18,7 @@ function options(change: Partial<HookOptions> = {}): HookOptions {
 }
 
 function shell(script: string): HookAction {
-  return { kind: 'run', words: ['/bin/sh', '-c', script] }
+  return { kind: 'run', words: ['/bin/sh', '-c', script], env: [] }
 }
 
 test('a command runs in the folder of the description, knows the move, and its last words are kept', async () => {
@@ -27,12 +27,22 @@ test('a command runs in the folder of the description, knows the move, and its l
   assert.equal(readFileSync(join(folder, 'here'), 'utf8').trim(), folder)
 })
 
+test('a command gets no secret of ours, only what programs need and what is named', async () => {
+  process.env.HOLDFAST_TEST_SECRET = 'hidden'
+  process.env.DNS_TOKEN = 'named'
+  process.env.LC_ALL = 'C'
+  const words = ['/bin/sh', '-c', 'echo "<$HOLDFAST_TEST_SECRET$DNS_OTHER> $DNS_TOKEN $LC_ALL"']
+  process.env.DNS_OTHER = 'hidden'
+  const end = await callHook({ kind: 'run', words, env: ['DNS_TOKEN', 'NOT_SET'] }, options())
+  assert.deepEqual(end, { ok: true, because: 'exit 0: <> named C' })
+})
+
 test('a command that fails, or is not there, is a failure with its words', async () => {
   assert.deepEqual(await callHook(shell('echo no such zone >&2; exit 3'), options()), {
     ok: false,
     because: 'exit 3: no such zone',
   })
-  const missing = await callHook({ kind: 'run', words: ['./not-there'] }, options())
+  const missing = await callHook({ kind: 'run', words: ['./not-there'], env: [] }, options())
   assert.equal(missing.ok, false)
   assert.match(missing.because, /cannot be started/)
 })

@@ -26,12 +26,15 @@ const OUTPUT_MAX = 400
 const GONE_MS = 1_000
 const LAST_WORDS_MS = 200
 
+/** What a program needs to run at all. The rest of our environment may hold passwords of databases and stores. */
+const PASSED_ON: readonly string[] = ['PATH', 'HOME', 'LANG', 'TZ', 'TMPDIR', 'USER']
+
 export function callHook(action: HookAction, options: HookOptions): Promise<HookEnd> {
-  return action.kind === 'run' ? command(action.words, options) : request(action, options)
+  return action.kind === 'run' ? command(action, options) : request(action, options)
 }
 
-function command(words: readonly string[], options: HookOptions): Promise<HookEnd> {
-  const [program = '', ...rest] = words
+function command(action: Extract<HookAction, { kind: 'run' }>, options: HookOptions): Promise<HookEnd> {
+  const [program = '', ...rest] = action.words
   const facts = Object.entries(options.facts).map(([key, value]) => [`HOLDFAST_${key.toUpperCase()}`, value])
   return new Promise((resolve) => {
     let said = ''
@@ -47,7 +50,7 @@ function command(words: readonly string[], options: HookOptions): Promise<HookEn
     }
     const child = spawn(program, rest, {
       cwd: options.folder,
-      env: { ...process.env, ...Object.fromEntries(facts) },
+      env: { ...passedOn(action.env), ...Object.fromEntries(facts) },
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: true,
     })
@@ -82,6 +85,12 @@ function command(words: readonly string[], options: HookOptions): Promise<HookEn
       setTimeout(told, LAST_WORDS_MS).unref()
     })
   })
+}
+
+function passedOn(named: readonly string[]): NodeJS.ProcessEnv {
+  const isPassedOn = (name: string): boolean =>
+    PASSED_ON.includes(name) || name.startsWith('LC_') || named.includes(name)
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => isPassedOn(name)))
 }
 
 async function request(action: Extract<HookAction, { kind: 'http' }>, options: HookOptions): Promise<HookEnd> {

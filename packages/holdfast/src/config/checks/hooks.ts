@@ -30,6 +30,9 @@ function oneAction(draft: Draft, findings: Findings): void {
     findings.mistakes.push({ path: draft.path, at: 'key', what: 'it says not what is to be done', right })
   }
   if (given.length === 2) findings.mistakes.push(draft.wrong('http', 'it names both `run` and `http`', right))
+  if (draft.get('env').present && !draft.get('run').present) {
+    findings.mistakes.push(draft.wrong('env', 'an HTTP call has no environment', '`env` beside `run`'))
+  }
   const http = draft.get('http')
   const url = http.text('url') ?? ''
   const host = /^http:\/\/(\[[^\]]*\]|[^:/]*)/.exec(url)?.[1]?.replace(/^\[|\]$/g, '')
