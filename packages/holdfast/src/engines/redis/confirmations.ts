@@ -8,7 +8,6 @@ import { ReplyError } from '../../io/resp.ts'
 import type { Done } from '../contract.ts'
 import { CLOSED, isClosed, leastReplicas, mayReplicate, memberUser, type Title, titleText } from './config.ts'
 import { type Course, type Engine, failed } from './engine.ts'
-import { text } from './home.ts'
 import { ASK_INFO, ASK_TITLE, infoAndTitle, parseInfo } from './info.ts'
 
 const ASK_MS = 2_000
@@ -20,12 +19,9 @@ export async function applySync(engine: Engine, sync: SyncSet, course: Course): 
   if (seen.title === null) return failed('sync set: the server was not started by Holdfast')
   // Before anything can be acknowledged under it: from then on this log is no longer a fork without writes.
   if (!isClosed(sync)) {
-    try {
-      await engine.promotionNoted
-      await engine.note({ unopenedEpoch: null })
-    } catch (error) {
-      return failed(`sync set: cannot write that the group opens: ${text(error)}`)
-    }
+    const opens = engine.promotionNoted.then(() => engine.note({ unopenedEpoch: null }))
+    const problem = await course.written(opens)
+    if (problem !== null) return failed(`sync set: cannot write that the group opens: ${problem}`)
   }
   const answer = await engine.hand.ask(ruleCommands(engine, { ...seen.title, sync }), course.leftMs(ASK_MS))
   if (!answer.ok) return failed(`sync set: ${answer.because}`)

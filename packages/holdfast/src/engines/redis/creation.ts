@@ -48,6 +48,7 @@ async function make(engine: Engine, epoch: Epoch, sync: SyncSet, course: Course)
     },
     ...{ lastLsn: 0, logPending: false, bootId: engine.bootId, clean: null },
   })
+  engine.notesPromotion(Promise.resolve())
   await unmark(home)
   await engine.refresh()
   course.options.progress?.('first start', 0, null)

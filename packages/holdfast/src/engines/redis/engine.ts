@@ -17,6 +17,7 @@ import {
   lookAtData,
   type MemberFile,
   prepareHome,
+  text,
   writeMemberFile,
 } from './home.ts'
 import type { RedisOptions } from './options.ts'
@@ -127,7 +128,7 @@ export class Engine {
     return this.#noting
   }
 
-  /** What a promotion has to leave on the disk is there; rejects when it could not be written. */
+  /** What this server's leadership has to leave on the disk is there; rejects when it could not be written. */
   get promotionNoted(): Promise<void> {
     return this.#promotionNoted
   }
@@ -214,15 +215,28 @@ export class Course {
     return !this.over
   }
 
+  /** Waits for what is being written; null when it is there. A disk that hangs fails as one that refuses. */
+  async written(work: Promise<void>, mostMs = Number.POSITIVE_INFINITY): Promise<string | null> {
+    const end = this.end(mostMs)
+    try {
+      const first = await Promise.race([work.then(() => 'there'), end.over])
+      return first === null ? 'the disk has not taken it in time' : null
+    } catch (error) {
+      return text(error)
+    } finally {
+      end.forget()
+    }
+  }
+
   /** `over` settles when the time is up or the call is cancelled; `forget` frees its timer. */
-  end(): { readonly over: Promise<null>; readonly forget: () => void } {
+  end(mostMs = Number.POSITIVE_INFINITY): { readonly over: Promise<null>; readonly forget: () => void } {
     let forget = (): void => undefined
     const over = new Promise<null>((resolve) => {
       const finish = (): void => {
         forget()
         resolve(null)
       }
-      const timer = setTimeout(finish, this.leftMs())
+      const timer = setTimeout(finish, this.leftMs(mostMs))
       forget = () => {
         clearTimeout(timer)
         this.signal.removeEventListener('abort', finish)

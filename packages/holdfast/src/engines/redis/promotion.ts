@@ -9,13 +9,15 @@ import type { Done } from '../contract.ts'
 import { fsyncOf, isClosed, NOWHERE } from './config.ts'
 import { applySync, ruleCommands } from './confirmations.ts'
 import { type Course, done, type Engine, failed, refused } from './engine.ts'
-import { type LogLine, text } from './home.ts'
+import type { LogLine } from './home.ts'
 import { ASK_INFO, parseInfo, type ServerInfo, shownReply } from './info.ts'
 import { infoOf, startServer } from './start.ts'
 import { greet } from './upstream.ts'
 
 const ASK_MS = 2_000
 const LEARN_MS = 300
+/** A disk that does not take a line in this time holds writers up longer than another member would. */
+const NOTE_MS = 5_000
 /** Positions told before this much more was put aside on the disk need no write of their own. */
 export const RESERVE_BYTES = 2 ** 30
 
@@ -41,12 +43,10 @@ export async function promote(engine: Engine, epoch: Epoch, sync: SyncSet, cours
   })
   // Behind the gate nothing is accepted, so the disk may follow: until `applySync` opens, a lost note costs nothing.
   engine.notesPromotion(noted)
-  // If the disk does not take it the gate will never open, so this member must not go on leading.
-  if (isClosed(sync)) noted.catch(() => engine.server.kill())
-  try {
-    if (!isClosed(sync)) await noted
-  } catch (error) {
-    return failed(`promote: cannot write what is about to be: ${text(error)}`)
+  if (isClosed(sync)) void endUnlessNoted(engine, noted, course)
+  else {
+    const problem = await course.written(noted)
+    if (problem !== null) return failed(`promote: cannot write what is about to be: ${problem}`)
   }
   engine.endKnock()
   if (course.over) return course.late('promote')
@@ -54,6 +54,18 @@ export async function promote(engine: Engine, epoch: Epoch, sync: SyncSet, cours
   // Once sent it may still succeed, and nobody would hold the lease for it.
   if (!result.ok) await engine.server.kill()
   return result
+}
+
+/** Without the note the gate never opens, so this member must not go on leading: it would hold the lease for nobody. */
+async function endUnlessNoted(engine: Engine, noted: Promise<void>, course: Course): Promise<void> {
+  const problem = await course.written(noted, NOTE_MS)
+  // Whoever cancelled the promotion ends the server himself, and may have started another one meanwhile.
+  if (problem === null || course.signal.aborted || engine.promotionNoted !== noted) return
+  engine.o.log.error(
+    { member: engine.o.member, because: problem },
+    'the promotion cannot be noted: the server is ended',
+  )
+  await engine.server.kill()
 }
 
 async function openAs(engine: Engine, line: LogLine, sync: SyncSet, course: Course): Promise<Done> {
@@ -95,7 +107,11 @@ export async function restart(engine: Engine, epoch: Epoch, sync: SyncSet, cours
   // Whoever was never opened is still not; it is this leadership now that did not open it.
   const neverOpened = isClosed(sync) && file.unopenedEpoch !== null
   const change = isClosed(sync) ? (neverOpened ? { unopenedEpoch: epoch } : {}) : { unopenedEpoch: null }
-  await engine.note({ ...change, wasPrimary: true, line, reservedLsn: base + RESERVE_BYTES, lastLsn: base })
+  const noted = engine.note({ ...change, wasPrimary: true, line, reservedLsn: base + RESERVE_BYTES, lastLsn: base })
+  const problem = await course.written(noted)
+  if (problem !== null) return failed(`restart: cannot write what is about to be: ${problem}`)
+  // Whatever an earlier promotion could not write, this leadership has.
+  engine.notesPromotion(noted)
   return startPrimary(engine, line, sync, course)
 }
 

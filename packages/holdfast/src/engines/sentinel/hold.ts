@@ -68,11 +68,12 @@ export class Hold {
   /**
    * The target leads: from here on writers are refused, and those who waited are cut. `position`: the end of its log
    * while the pause still kept everybody from it, Sentinels' messages included. `replicasMax`: how many it can have at
-   * most, for when it does not tell. Writers that could not be cut learn by a refusal that another leads.
+   * most, for when it does not tell; `replicasLeast`: how many are counted in any case. Writers that could not be cut
+   * learn by a refusal that another leads.
    */
-  async refuse(replicasMax: number): Promise<Step & { readonly position: number | null }> {
+  async refuse(replicasMax: number, replicasLeast = 0): Promise<Step & { readonly position: number | null }> {
     const now = await this.look()
-    const replicas = now.word.answering ? now.connectedReplicas : replicasMax
+    const replicas = Math.max(replicasLeast, now.word.answering ? now.connectedReplicas : replicasMax)
     const least = Math.max(this.#before, replicas + 1)
     const set = await this.#ask(['CONFIG', 'SET', 'min-replicas-to-write', String(least)])
     if (!set.ok) return { ...set, position: null }

@@ -1,7 +1,8 @@
 /**
  * A planned move by Sentinel. `SENTINEL FAILOVER` promotes a replica at once and lets the old primary acknowledge
  * writes for seconds (R30); so writers are held first (`hold.ts`) until every replica that could be chosen has all.
- * Every way out before Sentinel accepted lets the writers go on; afterwards they are never let go on the old primary.
+ * Every way out before Sentinel was asked, or when it said no, lets the writers go on. Once it may have accepted, an
+ * answer that was lost included, they are let go on the old primary only when it is certain that nobody leads instead.
  */
 
 import { askOf, errorOf, nameOf, readFrom } from '../redis-door.ts'
@@ -39,6 +40,11 @@ export async function moveBySentinel(o: SupervisorOptions, request: MoveRequest)
     const because = `down-after-milliseconds is ${downAfterMs}: ${dead}`
     return refusedBy(because, `SENTINEL SET ${look.group} down-after-milliseconds ${DOWN_AFTER_MIN_MS} or more`)
   }
+  const mute = unheard(look, request.from)
+  if (mute.length > 0) {
+    const because = `Sentinel may choose ${mute.join(', ')}, and nobody here can see what it holds`
+    return refusedBy(because, 'let this host and the observer in there, or accept the loss with --allow-data-loss')
+  }
   const before = look.servers.get(request.from)?.minReplicas ?? null
   if (before === null) return refusedBy(`${request.from} does not tell min-replicas-to-write`, RIGHTS)
   const hold = new Hold(request.from, farOf(o, request.from), before)
@@ -75,16 +81,17 @@ async function held(scene: Scene): Promise<Asked> {
     }
     request.say(`every replica has all ${caught.end} bytes of its log`)
     const asked = await askSentinel(o, look, speaker)
-    if (!asked.ok) {
+    if (!asked.ok && asked.kind === 'refused') {
       // Another operator's move holds the same writers; then the pause ends by itself.
-      if (asked.kind === 'refused' && !/INPROG/.test(asked.because)) await hold.letGo()
+      if (!/INPROG/.test(asked.because)) await hold.letGo()
       return asked
     }
-    request.say(`Sentinel ${speaker} moves`)
+    // An answer that was lost is one that may have been a yes.
+    request.say(asked.ok ? `Sentinel ${speaker} moves` : `${asked.because}; it may move`)
     const promoted = await promotion(scene)
     if (promoted === null) return await notPromoted(scene)
     request.say(`${promoted} leads`)
-    return await released(scene, { ...caught, heldFromMs, promoted, said: asked.said })
+    return await released(scene, { ...caught, heldFromMs, promoted, said: asked.ok ? asked.said : asked.because })
   } finally {
     await hold.lapse()
   }
@@ -93,6 +100,14 @@ async function held(scene: Scene): Promise<Asked> {
 type CaughtUp =
   | { readonly ok: true; readonly end: number; readonly whole: readonly string[] }
   | { readonly ok: false; readonly because: string }
+
+/** Replicas that Sentinels hold as fit and that do not answer us: no word of theirs would tell what a move loses. */
+function unheard({ sighting, servers }: SentinelLook, from: string): readonly string[] {
+  const words = sighting.voices.flatMap(({ members }) => members)
+  const fit = words.filter(({ member, role, fit, barred }) => member !== from && role === 'replica' && fit && !barred)
+  const names = [...new Set(fit.map(({ member }) => member))].filter((name) => !servers.get(name)?.word.answering)
+  return names.map((name) => `${name} (${servers.get(name)?.word.because ?? 'not asked'})`)
+}
 
 /** All that Sentinel could choose must have all: it takes no name. */
 async function caughtUp({ o, request, look, hold }: Scene): Promise<CaughtUp> {
@@ -129,28 +144,52 @@ async function askSentinel(o: SupervisorOptions, look: SentinelLook, speaker: st
   return { ok: false, kind: 'refused', because: `Sentinel says: ${refusal}`, next }
 }
 
-/** Who leads instead, by its own word, or null. */
-async function promotion({ o, request, look }: Scene): Promise<string | null> {
+/** Who leads instead, by its own word or by Sentinel's, or null. */
+async function promotion(scene: Scene): Promise<string | null> {
+  const { o, request, look } = scene
   const untilMs = Math.max(request.deadlineMs, o.clock.nowMs() + PROMOTION_MS)
   const others = [...look.servers.keys()].filter((name) => name !== request.from)
   while (o.clock.nowMs() < untilMs) {
-    const words = await Promise.all(others.map((name) => askRedis(name, farOf(o, name), ASK_MS)))
+    const asked = others.map((name) => askRedis(name, farOf(o, name), ASK_MS))
+    const [named, ...words] = await Promise.all([namedBy(scene), ...asked])
     const leader = words.find(({ word }) => word.role === 'primary')
     if (leader !== undefined) return leader.word.member
+    // It may be one that answers Sentinels and not us.
+    if (named !== null && named !== request.from) return named
     await pause(AGAIN_MS)
   }
   return null
 }
 
-/** Sentinel accepted and did nothing: writers wait until their pause runs out, unless it is certain that it gave up. */
-async function notPromoted({ o, hold, speaker }: Scene): Promise<Asked> {
-  const now = await lookAtSentinels({ ...o, endpoints: [speaker] }, LOOK_MS)
-  const [voice] = now.sighting.voices
-  if (voice?.heard === true && voice.moving === null) {
+/**
+ * Nobody was seen to lead instead. Writers go on only when it is certain that Sentinel gave up; else the old primary is
+ * closed as after a move, because a pause that ran out would let it acknowledge what the next primary does not have.
+ */
+async function notPromoted(scene: Scene): Promise<Asked> {
+  const { o, request, look, hold } = scene
+  if (gaveUp(await lookAtSentinels(o, LOOK_MS), scene)) {
     await hold.letGo()
     return refusedBy('Sentinel began and gave up; writers go on', 'see the log of that Sentinel for -failover-abort')
   }
-  return { ok: false, kind: 'uncertain', because: 'Sentinel accepted, and nobody leads instead yet' }
+  const nobody = 'Sentinel may have accepted, and nobody leads instead yet'
+  // One that comes back must not open it.
+  const refused = await hold.refuse(look.servers.size, look.servers.size)
+  if (!refused.ok) {
+    const because = `${nobody}; ${request.from} could not be closed (${refused.because}): what it takes may be lost`
+    return { ok: false, kind: 'uncertain', because }
+  }
+  const setting = `min-replicas-to-write ${look.servers.get(request.from)?.minReplicas ?? 0}`
+  const then = `if the Sentinels go on naming it, CONFIG SET ${setting} there lets writers go on`
+  return { ok: false, kind: 'uncertain', because: `${nobody}; ${request.from} refuses writes meanwhile: ${then}` }
+}
+
+/** Only the Sentinel that was asked knows of its own move; the others may have begun one, or know who leads by now. */
+function gaveUp({ sighting }: SentinelLook, { request, speaker }: Scene): boolean {
+  const heard = sighting.voices.filter((voice) => voice.heard)
+  const still = heard.every(({ moving, members }) => {
+    return moving === null && members.find(({ role }) => role === 'primary')?.member === request.from
+  })
+  return still && heard.some(({ voice }) => voice === speaker)
 }
 
 interface Promoted {
