@@ -120,7 +120,7 @@ export class Attempts {
       const endpoint = this.#preferred
       if (race.begun < ATTEMPTS_MAX) race.start(endpoint, leftMs(), attempt)
       // No further one when the rest would be too short for it.
-      const waitMs = leftMs() < patienceMs * 1.5 ? leftMs() : patienceMs
+      const waitMs = Math.max(1, leftMs() < patienceMs * 1.5 ? leftMs() : patienceMs)
       const first = await race.first(waitMs)
       if (first === null) {
         this.avoid(endpoint)
