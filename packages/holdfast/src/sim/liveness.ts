@@ -35,6 +35,8 @@ interface Frame {
   readonly alive: readonly Database[]
   readonly startMs: number
   readonly acked: number
+  /** Of the last leadership that was open when the core healed. */
+  readonly openEpoch: number
 }
 
 export function healCore(cluster: Cluster): LivenessResult {
@@ -56,7 +58,7 @@ export function healCore(cluster: Cluster): LivenessResult {
   const verdict = recoverable(cluster, alive)
   sometimes(cluster.seen, verdict.can ? 'core-heals' : 'unrecoverable-core')
   const stepsBefore = cluster.hosts.map((host) => host.shell.steps)
-  const frame: Frame = { alive, startMs, acked: acked(cluster) }
+  const frame: Frame = { alive, startMs, acked: acked(cluster), openEpoch: openEpoch(cluster) }
   const result = verdict.can ? awaitRecovery(cluster, frame, verdict.because) : standStill(cluster, verdict.because)
   const beats = (world.nowMs - startMs) / (cluster.hosts[0]?.shell.parts.settings.beatMs ?? 1)
   cluster.hosts.forEach((host, i) => {
@@ -96,7 +98,7 @@ function awaitRecovery(cluster: Cluster, frame: Frame, because: string): Livenes
     if (writableAfterMs !== null && redundantAfterMs !== null) break
   }
   const result = { recoverable: true, because, writableAfterMs, redundantAfterMs, move: null }
-  if (world.stopped) return result
+  if (world.stopped || (writableAfterMs === null && openedInDying(cluster, frame))) return result
   const names = frame.alive.map((db) => db.member).join(' ')
   const waited = `${Math.round((world.nowMs - frame.startMs) / 1_000)} s after ${names} healed (${because})`
   if (writableAfterMs === null) checker.fail('L1', `not writable ${waited}`)
@@ -108,6 +110,16 @@ function awaitRecovery(cluster: Cluster, frame: Frame, because: string): Livenes
     return { ...result, move }
   }
   return result
+}
+
+function openEpoch({ checker }: Cluster): number {
+  return checker.record?.lastOpen?.epoch ?? 0
+}
+
+/** The last word of a member that stays dead was on its way, and only its copy may lead since. */
+function openedInDying(cluster: Cluster, { alive, openEpoch: before }: Frame): boolean {
+  const last = cluster.checker.record?.lastOpen ?? null
+  return last !== null && last.epoch > before && !alive.some((db) => db.member === last.member)
 }
 
 /**
