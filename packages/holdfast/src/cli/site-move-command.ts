@@ -1,5 +1,6 @@
 /** `holdfast move` and `holdfast evacuate`: show a plan, carry it out, resume or cancel one. */
 import { createInterface } from 'node:readline/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Command } from 'commander'
 import { nearest } from '../config/nearest.ts'
 import { type Platform, type ServiceSpec, serviceByName } from '../config/platform.ts'
@@ -11,7 +12,7 @@ import { lastPlace } from '../core/site-plan/watch.ts'
 import { systemClock } from '../io/clock.ts'
 import { freshId } from '../io/random.ts'
 import { Hands } from '../plans/hands.ts'
-import { type PlanPort, portOver } from '../plans/plan-port.ts'
+import { type PlanPort, type PlanRead, portOver } from '../plans/plan-port.ts'
 import { type RunEnd, runPlan } from '../plans/run-plan.ts'
 import { scopeOf, surveyOf } from '../plans/survey.ts'
 import { EXIT, type ExitCode } from './exit-codes.ts'
@@ -151,6 +152,18 @@ function sceneOf(common: Common, platform: Platform, one: Moved, words: string):
   return { common, platform, one, port: portOver(clientFor(platform.agents)), words }
 }
 
+/** A store that is busy answers the next time; a person would only type the same again. */
+const LOOKS_MAX = 5
+const LOOK_AGAIN_MS = 500
+
+async function lookUp(port: PlanPort, scope: string): Promise<PlanRead> {
+  for (let looks = 1; ; looks += 1) {
+    const found = await port.read(scope)
+    if (found.ok || looks >= LOOKS_MAX) return found
+    await sleep(LOOK_AGAIN_MS)
+  }
+}
+
 interface Where {
   readonly to: string | null
   readonly member: string | null
@@ -159,7 +172,7 @@ interface Where {
 
 async function planned(scene: Scene, ordered: Ordered, where: Where): Promise<ExitCode> {
   const { common, one, port } = scene
-  const before = await port.read(one.name)
+  const before = await lookUp(port, one.name)
   if (!before.ok) {
     fail(common, 'HF_STORE_UNREACHABLE', `plans cannot be read: ${before.because}`, 'see holdfast status, ask again')
     return EXIT.unreachable
