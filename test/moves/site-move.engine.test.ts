@@ -64,6 +64,8 @@ describe('a service between two sites', { skip }, () => {
   })
 
   test('two operators at once: one plan is carried out, the other is told so', async () => {
+    if (!(await shop.ledAt('north'))) await shop.move(['--to', 'north', '--yes'])
+    await shop.whole('north')
     const ends = await Promise.all([
       (async () => shop.move(['--to', 'south', '--yes']))(),
       (async () => shop.move(['--to', 'south', '--yes']))(),
