@@ -52,17 +52,17 @@ export class Hands {
       return { ok, because: because.slice(0, 1_000), retry, measuredMs: this.#options.clock.nowMs() - startedMs }
     }
     if (flight.step.kind === 'hook') {
-      const { ok, because } = await this.#hook(flight, grip)
-      return done(ok, because, false)
+      const { ok, because, retry } = await this.#hook(flight, grip)
+      return done(ok, because, retry)
     }
     return this.#ensured(flight, grip, { startedMs, done })
   }
 
-  async #hook({ plan, step, way }: Flight, { halted }: Grip): Promise<{ ok: boolean; because: string }> {
+  async #hook({ plan, step, way }: Flight, grip: Grip): Promise<Pick<Outcome, 'ok' | 'because' | 'retry'>> {
     const hook = this.#options.hooks.find(({ name }) => name === step.hook)
-    if (hook === undefined) return { ok: false, because: `no hook ${step.hook} is described here` }
+    if (hook === undefined) return { ok: false, because: `no hook ${step.hook} is described here`, retry: false }
     const action = way === 'do' ? hook.action : hook.undo
-    if (action === null) return { ok: true, because: 'nothing to take back' }
+    if (action === null) return { ok: true, because: 'nothing to take back', retry: false }
     const facts = {
       service: plan.scope,
       plan: plan.id,
@@ -73,7 +73,15 @@ export class Hands {
       from: plan.from ?? '',
       to: plan.to ?? '',
     }
-    return callHook(action, { folder: this.#options.platform.folder, deadlineMs: step.deadlineMs, facts, halted })
+    // Whoever has lost the store may have a successor soon, who calls the hook again: two of one must not run at once.
+    const lost = new AbortController()
+    const watch = setInterval(() => grip.trusted() || lost.abort(), LOOK_MS)
+    const halted = AbortSignal.any([grip.halted, lost.signal])
+    const { folder } = this.#options.platform
+    const { ok, because } = await callHook(action, { folder, deadlineMs: step.deadlineMs, facts, halted })
+    clearInterval(watch)
+    const retry = !ok && lost.signal.aborted
+    return { ok, because: retry ? `the store was out of reach: ${because}` : because, retry }
   }
 
   async #ensured(

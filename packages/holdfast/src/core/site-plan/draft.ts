@@ -79,7 +79,8 @@ export interface Draft {
 
 /** Looks of a step at its group go on until its deadline; a request that was refused is made again this often. */
 const ATTEMPTS = 3
-const HOOK_ATTEMPTS = 1
+/** One that failed is not called again; only one that was halted because its runner had lost the store. */
+const HOOK_ATTEMPTS = 2
 /** Deadline of a step beyond the group's own bounds: agents answer within two seconds each. */
 const PATIENCE_MS = 5_000
 
