@@ -84,15 +84,15 @@ async function until(there: () => boolean, what: string): Promise<void> {
 }
 
 test('the core is woken when it asked to be, long before the next beat', async (t) => {
-  const wakeAtMs = systemClock.nowMs() + 30
-  const { loop, seen } = loopOf((_, nowMs) => ({ wakeAtMs: nowMs < wakeAtMs ? wakeAtMs : nowMs + FAR_MS }), undefined, {
-    ...SETTINGS,
-    beatMs: FAR_MS,
-  })
+  let wakeAtMs = 0
+  const decide = (_: NodeEvent, nowMs: number): { wakeAtMs: number } => {
+    if (wakeAtMs === 0) wakeAtMs = nowMs + 30
+    return { wakeAtMs: nowMs < wakeAtMs ? wakeAtMs : nowMs + FAR_MS }
+  }
+  const { loop, seen } = loopOf(decide, undefined, { ...SETTINGS, beatMs: FAR_MS })
   t.after(() => loop.stop())
   loop.start()
-  await until(() => seen.events.length >= 2, 'it is woken')
-  assert.ok((seen.events[1]?.event.nowMs ?? 0) >= wakeAtMs)
+  await until(() => seen.events.some(({ event }) => event.nowMs >= wakeAtMs), 'it is woken')
 })
 
 test('the core is woken once per beat when it asked for later', async (t) => {
