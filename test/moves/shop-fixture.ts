@@ -2,13 +2,16 @@
  * The shop of `examples/active-passive.yaml` on real processes: PostgreSQL and Redis over two sites, the store at a
  * third. Ports are the only things changed.
  */
-import { execFileSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { AgentStatus, MemberStatus } from '@holdfast/client'
 import pg from 'pg'
 import { killTreeSync, treeOf } from '../../packages/holdfast/src/io/process-tree.ts'
+import { encode, type Reply, ReplyReader } from '../../packages/holdfast/src/io/resp.ts'
 import { freePorts, ownedByEngine, Running, temporaryFolder, until } from '../platform.ts'
 
 const EXAMPLE = fileURLToPath(new URL('../../examples/active-passive.yaml', import.meta.url))
@@ -43,7 +46,8 @@ export class Shop {
     const found = [...new Set(example.match(/127\.0\.0\.1:\d+/g))]
     const free = await freePorts(found.length)
     const port = (address: string): string => `127.0.0.1:${free[found.indexOf(address)]}`
-    this.#text = example.replaceAll(/127\.0\.0\.1:\d+/g, port)
+    // Long enough for a failover on a busy machine.
+    this.#text = example.replaceAll(/127\.0\.0\.1:\d+/g, port).replace('refuseAfter: 10s', 'refuseAfter: 8s')
     for (const name of [...MEMBERS, 'north-1', 'south-1', 'orders', 'stock']) {
       const line = new RegExp(`(?:name|group): ${name},.*?listen: 127.0.0.1:(\\d+)`).exec(this.#text)
       this.ports.set(name, Number(line?.[1]))
@@ -85,7 +89,8 @@ export class Shop {
   /** Every process of a site at once: agent, guard, engines. */
   killSite(site: string): void {
     const agent = this.#running.get(site)?.child.pid ?? 0
-    const guards = execFileSync('ps', ['-o', 'pid=', '--ppid', String(agent)], { encoding: 'utf8' })
+    // Without children ps fails, as after a site that was killed before.
+    const { stdout: guards } = spawnSync('ps', ['-o', 'pid=', '--ppid', String(agent)], { encoding: 'utf8' })
     const engines = this.#dirsOf(site).flatMap((dir) => treeOf(dir, null).map(({ pid }) => pid))
     for (const pid of [
       agent,
@@ -154,11 +159,43 @@ export class Shop {
     })
   }
 
-  async query(sql: string): Promise<readonly Readonly<Record<string, unknown>>[]> {
-    const door = /router-south[\s\S]*?group: orders, listen: 127\.0\.0\.1:(\d+)/.exec(this.#text)?.[1]
+  /** Of the router in the south, to the primary or to the replicas. */
+  door(group: string, to: 'primary' | 'replicas' = 'primary'): number {
+    const ports = `group: ${group}, listen: 127\\.0\\.0\\.1:(\\d+), read: { listen: 127\\.0\\.0\\.1:(\\d+)`
+    const found = new RegExp(`router-south[\\s\\S]*?${ports}`).exec(this.#text)
+    return Number(found?.[to === 'primary' ? 1 : 2])
+  }
+
+  /** What the router in the south says of one metric and group. */
+  async metric(name: string, group: string): Promise<number | null> {
+    const port = /metrics: 127\.0\.0\.1:(\d+)/.exec(this.#text)?.[1]
+    const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text()
+    const value = new RegExp(`^${name}\\{group="${group}".*\\} (.*)$`, 'm').exec(text)?.[1]
+    return value === undefined ? null : Number(value)
+  }
+
+  /** A conversation with Redis as the application: all that it answers, with its last word an error where it is one. */
+  async redis(door: number, words: readonly (readonly string[])[]): Promise<readonly Reply[]> {
+    const login = ['AUTH', 'app', this.env.APP_PASSWORD ?? '']
+    const socket = connect(door, '127.0.0.1')
+    const reader = new ReplyReader()
+    const replies: Reply[] = []
+    socket.write([login, ...words].map(encode).join(''))
+    const over = once(socket, 'close')
+    socket.on('error', () => {})
+    socket.on('data', (chunk: Buffer) => {
+      replies.push(...reader.read(chunk))
+      if (replies.length > words.length) socket.destroy()
+    })
+    socket.setTimeout(20_000, () => socket.destroy())
+    await over
+    return replies
+  }
+
+  async query(sql: string, door = this.door('orders')): Promise<readonly Readonly<Record<string, unknown>>[]> {
     const client = new pg.Client({
       host: '127.0.0.1',
-      port: Number(door),
+      port: door,
       user: 'app',
       database: 'app',
       password: this.env.APP_PASSWORD ?? '',

@@ -4,9 +4,10 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, beforeEach, describe, test } from 'node:test'
 import { findRedis } from '../../packages/holdfast/src/engines/redis/binaries.ts'
+import { ReplyError } from '../../packages/holdfast/src/io/resp.ts'
 import { readDocSteps } from '../../scripts/doc-commands.ts'
 import { PATIENCE_MS, until } from '../platform.ts'
-import { Shop } from './shop-fixture.ts'
+import { GROUPS, Shop } from './shop-fixture.ts'
 
 /** Writes down which way it was called. */
 const FLAG = '[sh, -c, "echo $HOLDFAST_WAY >> flags"]'
@@ -117,6 +118,49 @@ describe('a service between two sites', { skip }, () => {
     assert.equal(end.phase, 'done', end.text)
     assert.ok(await shop.ledAt('south'))
     await shop.whole('south')
+  })
+
+  test('every primary gone, nobody to follow: writers are told at once, readers go on with a known age', async (t) => {
+    await words(35)
+    assert.deepEqual(await shop.redis(shop.door('stock'), [['SET', 'shoes', '7']]), ['OK', 'OK'])
+    for (const group of GROUPS) {
+      const pause = shop.run('pause', ['pause', group, '--for', '10m', '--because', 'nobody may follow'])
+      assert.equal(await pause.end(), 0, pause.text)
+    }
+    await until('replicas that have it all', async () => {
+      const [row] = await shop.query('select count(*)::int as words from word', shop.door('orders', 'replicas'))
+      return row?.words === 35
+    })
+    shop.killSite('north')
+    // Whoever comes is held at first, for as long as a failover may take.
+    const refuses = async (group: string): Promise<boolean> => {
+      await shop.redis(shop.door(group), [])
+      return (await shop.metric('holdfast_router_refusing', group)) === 1
+    }
+    await Promise.all(GROUPS.map((group) => until(`${group} refuses writers`, () => refuses(group))))
+    const startedMs = performance.now()
+    await assert.rejects(shop.query('select 1'), {
+      code: '57P03',
+      message: /group orders has no primary, for \d+ s now/,
+    })
+    const [refused] = await shop.redis(shop.door('stock'), [])
+    assert.ok(refused instanceof ReplyError)
+    assert.match(refused.message, /^MASTERDOWN group stock has no primary/)
+    const tookMs = Math.round(performance.now() - startedMs)
+    assert.ok(tookMs < 8_000, `refused at once, not after waiting: ${tookMs} ms`)
+    const rows = await shop.query('select count(*)::int as words from word', shop.door('orders', 'replicas'))
+    assert.deepEqual(rows, [{ words: 35 }])
+    assert.deepEqual(await shop.redis(shop.door('stock', 'replicas'), [['GET', 'shoes']]), ['OK', '7'])
+    const ages = await Promise.all(GROUPS.map((group) => shop.metric('holdfast_router_stale_seconds', group)))
+    for (const [at, group] of GROUPS.entries()) {
+      assert.equal(await shop.metric('holdfast_router_reads_degraded', group), 1, group)
+      assert.ok((ages[at] ?? 0) > 5, `${group} has been without a primary for longer than ${ages[at]} s`)
+    }
+    t.diagnostic(`both refused within ${tookMs} ms; read with an age of ${ages.join(' s and ')} s`)
+    await shop.startSites(['north'])
+    for (const group of GROUPS) await shop.run('resume', ['resume', group]).end()
+    await until('a shop with its primaries', async () => (await shop.writers()).length === GROUPS.length)
+    await words(36)
   })
 
   test('a site is lost: the service follows by itself, nothing acknowledged is lost, it is on record', async () => {

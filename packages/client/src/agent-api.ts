@@ -46,6 +46,8 @@ export interface MemberStatus {
   readonly writableForMs: number
   /** Bytes behind what the holder last published; null when unknown. */
   readonly lagBytes: number | null
+  /** Age, at most, of its data: what the primary wrote before that is there; null when unknown. */
+  readonly staleMs: number | null
   readonly address: { readonly host: string; readonly port: number }
   /** Long work under way, if any. */
   readonly work: { readonly step: string; readonly done: number; readonly total: number | null } | null

@@ -47,6 +47,20 @@ export function lagMs(moment: Moment, member: MemberState): number | null {
   return missing === undefined ? null : Math.max(0, moment.nowMs - missing.afterMs)
 }
 
+/**
+ * Age, at most, of the member's data: what the holder had written before that is there. Null when nothing was heard of
+ * a holder that its copy can be compared with. Published positions are those of the holder's look before the beat.
+ */
+export function staleMs(moment: Moment, member: MemberState, beatMs: number): number | null {
+  if (member.role === 'primary') return 0
+  const { holder, view } = member
+  const own = view?.position?.lsn ?? null
+  if (holder === null || holder.published === null || own === null) return null
+  const { published, publishedAfterMs, history } = holder
+  const complete = own >= published.lsn ? publishedAfterMs : history.findLast(({ lsn }) => lsn <= own)?.afterMs
+  return complete === undefined || complete === null ? null : Math.max(0, moment.nowMs - complete) + beatMs
+}
+
 function peerReport(moment: Moment, settings: MemberSettings, member: MemberState): PeerReport {
   const { nowMs, loopAgeMs } = moment
   const writableUntilMs = nowMs + trustedForMs(moment, member)
@@ -92,9 +106,14 @@ export function memberStatus(
           },
     writableForMs: Math.round(writableForMs(moment, member)),
     lagBytes: lagBytes(member),
+    staleMs: rounded(staleMs(moment, member, settings.timing.beatMs)),
     address: extra.address,
     work: extra.work,
   }
+}
+
+function rounded(ms: number | null): number | null {
+  return ms === null ? null : Math.round(ms)
 }
 
 /** A member that is only observed is what its engine says. */

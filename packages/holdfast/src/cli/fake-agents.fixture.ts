@@ -180,6 +180,7 @@ export function memberStatus(agent: number, changes: Partial<MemberStatus> = {})
     },
     writableForMs: primary ? 2_400 : 0,
     lagBytes: primary ? 0 : (agent - 2) * 1_536,
+    staleMs: 0,
     address: { host: '127.0.0.1', port: agent },
     work: null,
     ...changes,

@@ -1,6 +1,6 @@
 /** One router of a description: its doors, the members behind them, the store it watches and the agents it asks. */
 import { pemText } from '../config/pem.ts'
-import { addressText, agentUrl, type Platform, routerByName } from '../config/platform.ts'
+import { addressText, agentUrl, degradedOf, type Platform, routerByName } from '../config/platform.ts'
 import { storeSettings } from '../config/settings.ts'
 import { HoldfastError } from '../errors.ts'
 import { systemClock } from '../io/clock.ts'
@@ -29,6 +29,7 @@ export async function startRouterNamed(platform: Platform, name: string, log: Lo
       doors: spec.doors.map(({ group, listen, read }) => ({
         group,
         listen,
+        degraded: degradedOf(platform, group),
         ...(read === null ? {} : { read: { ...read.listen, lagBytesMax: read.lagBytesMax } }),
       })),
       members: membersOf(platform),

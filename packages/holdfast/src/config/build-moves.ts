@@ -1,4 +1,5 @@
 /** Services of the description: durations as numbers, hooks with their commands and calls. */
+import { DEGRADED_DEFAULT, type DegradedPolicy } from '../core/routing/degradation.ts'
 import type { BuildContext } from './build-context.ts'
 import type { Path } from './mistake.ts'
 import type { HookAction, HookSpec, ServiceSpec } from './platform.ts'
@@ -20,8 +21,18 @@ export function buildServices(description: Description, context: BuildContext): 
     home: one.home,
     comeHome: one.comeHome ?? 'ask',
     siteLoss: one.siteLoss ?? 'ask',
+    degraded: degradedOf(one.degraded ?? {}),
     hooks: (one.hooks ?? []).map((hook, at) => hookOf(hook, ['services', index, 'hooks', at], context)),
   }))
+}
+
+function degradedOf(one: NonNullable<DescribedService['degraded']>): DegradedPolicy {
+  const staleMsMax = parseDurationMs(one.stalenessMax ?? '')
+  return {
+    reads: one.reads === 'stop' ? 'stop' : staleMsMax === null ? DEGRADED_DEFAULT.reads : { staleMsMax },
+    writes: one.writes ?? DEGRADED_DEFAULT.writes,
+    refuseAfterMs: parseDurationMs(one.refuseAfter ?? ''),
+  }
 }
 
 function hookOf(hook: DescribedHook, path: Path, context: BuildContext): HookSpec {

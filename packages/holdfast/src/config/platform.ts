@@ -3,6 +3,7 @@
  * every secret read. Made by `load.ts`; nothing here looks at YAML. The core's view of it is made by `settings.ts`.
  */
 import type { Severity } from '../core/alerts/rules.ts'
+import { DEGRADED_DEFAULT, type DegradedPolicy } from '../core/routing/degradation.ts'
 import type { Replication, Timing } from '../core/settings.ts'
 import type { Secret } from './secret.ts'
 import type { SupervisedSpec } from './supervised.ts'
@@ -159,6 +160,7 @@ export interface ServiceSpec {
   readonly home: string
   readonly comeHome: 'never' | 'when-healthy' | 'ask'
   readonly siteLoss: 'automatic' | 'ask'
+  readonly degraded: DegradedPolicy
   readonly hooks: readonly HookSpec[]
 }
 
@@ -262,6 +264,12 @@ export function routerByName(platform: Platform, name: string): RouterSpec | nul
 
 export function serviceByName(platform: Platform, name: string): ServiceSpec | null {
   return platform.services.find((one) => one.name === name) ?? null
+}
+
+/** What the doors of a group may do without a primary: services that share it say the same. */
+export function degradedOf(platform: Platform, group: string): DegradedPolicy {
+  const home = platform.services.find(({ groups }) => groups.some((entry) => entry.group === group))
+  return home?.degraded ?? DEGRADED_DEFAULT
 }
 
 /** The members an agent stands beside, each with its group, in the order of the description. */

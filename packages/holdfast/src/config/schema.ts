@@ -352,6 +352,24 @@ const business = block(
       ['automatic', 'ask'],
       'When its site is lost: all groups follow to one other site, or a person decides. Default: ask.',
     ).optional(),
+    degraded: block(
+      {
+        reads: choice(
+          ['continue', 'stop'],
+          'Without a primary: replicas are read on, with a known age, or not any more. Default: continue.',
+        ).optional(),
+        stalenessMax: duration('Data older than this is not read. Default: 5m.').optional(),
+        writes: choice(
+          ['refuse', 'wait'],
+          'Without a primary: after `refuseAfter` whoever comes is refused at once; or each waits the `hold` of the ' +
+            'router. Default: refuse.',
+        ).optional(),
+        refuseAfter: duration(
+          'New connections wait for as long as a failover may take, before that. Default: the `hold` of the router.',
+        ).optional(),
+      },
+      'What the doors do while no primary can be had.',
+    ).optional(),
     hooks: list(hook, 'hooks')
       .max(MOVED_MAX, { error: `at most ${MOVED_MAX} hooks` })
       .optional(),

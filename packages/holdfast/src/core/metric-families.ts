@@ -103,6 +103,10 @@ const DOOR = ['group', 'door'] as const
 export const ROUTER_FAMILIES = {
   holdfast_router_route_open: gauge(['group'], '0 or 1', 'New connections go to a primary'),
   holdfast_router_epoch: gauge(['group'], 'number', 'Newest leadership this router has seen'),
+  holdfast_router_lost_seconds: gauge(['group'], 'seconds', 'No primary to be had for this long; 0: there is one'),
+  holdfast_router_refusing: gauge(['group'], '0 or 1', 'No primary for too long: whoever comes is refused at once'),
+  holdfast_router_reads_degraded: gauge(['group'], '0 or 1', 'Reads go on from replicas that receive nothing'),
+  holdfast_router_stale_seconds: gauge(['group', 'member'], 'seconds', 'Age, at most, of the data of a member'),
   holdfast_router_sessions: gauge(DOOR, 'count', 'Client connections'),
   holdfast_router_held: gauge(DOOR, 'count', 'Client connections that wait for a backend'),
   holdfast_router_accepted_total: counter(DOOR, 'Connections accepted'),

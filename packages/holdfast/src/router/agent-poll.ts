@@ -18,6 +18,7 @@ export interface MemberSeen {
   readonly answering: boolean
   readonly receiving: boolean
   readonly lagBytes: number | null
+  readonly staleMs: number | null
   readonly writableForMs: number
   readonly epoch: number
 }
@@ -131,6 +132,7 @@ export function readStatus(url: string, body: unknown, receivedMs: number): Stat
       answering: engine.answering === true,
       receiving: engine.receiving === true,
       lagBytes: numberIn(one.lagBytes),
+      staleMs: numberIn(one.staleMs),
       writableForMs: numberIn(one.writableForMs) ?? 0,
       epoch: numberIn(one.epoch) ?? 0,
     }

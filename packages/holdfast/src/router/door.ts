@@ -14,6 +14,7 @@ export interface DoorOptions {
   readonly sessionsMax: number
   readonly onArrive: (session: Session) => void
   readonly onFailed: (session: Session, because: string) => void
+  readonly onJoined?: (session: Session) => void
   readonly onGone: (session: Session) => void
 }
 
@@ -152,6 +153,7 @@ export class Door {
         this.#retried += 1
         this.#options.onFailed(one, because)
       },
+      onJoined: (one) => this.#options.onJoined?.(one),
       onEnd: (one) => {
         this.#sessions.delete(one.id)
         this.#bytesUp += one.bytesUp

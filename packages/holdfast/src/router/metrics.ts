@@ -48,12 +48,18 @@ function answer(path: string, status: RouterStatus): readonly [number, string] {
 }
 
 type Row<T> = readonly [name: RouterMetric, value: (of: T) => number]
-type Counts = Omit<RouterStatus['readDoors'][number], 'replicas'>
+type Counts = Omit<RouterStatus['readDoors'][number], 'replicas' | 'degraded' | 'staleMs'>
 
 const ROUTES: readonly Row<RouterStatus['doors'][number]>[] = [
   ['holdfast_router_route_open', (door) => (door.route === 'open' ? 1 : 0)],
   ['holdfast_router_epoch', (door) => door.epoch],
+  ['holdfast_router_lost_seconds', (door) => (door.lostForMs ?? 0) / 1_000],
+  ['holdfast_router_refusing', (door) => (door.refusing ? 1 : 0)],
 ]
+const READERS: readonly Row<RouterStatus['readDoors'][number]>[] = [
+  ['holdfast_router_reads_degraded', (door) => (door.degraded ? 1 : 0)],
+]
+const STALE: readonly Row<number>[] = [['holdfast_router_stale_seconds', (ms) => ms / 1_000]]
 const DOORS: readonly Row<Counts>[] = [
   ['holdfast_router_sessions', (door) => door.sessions],
   ['holdfast_router_held', (door) => door.held],
@@ -80,6 +86,11 @@ function metricsText({ doors, readDoors }: RouterStatus): string {
       doors.map((of) => ({ labels: { group: of.group }, of })),
     ),
     ...familiesOf(DOORS, [...primary, ...replicas]),
+    ...familiesOf(
+      READERS,
+      readDoors.map((of) => ({ labels: { group: of.group }, of })),
+    ),
+    ...familiesOf(STALE, readDoors.flatMap(staleOf)),
     ...familiesOf(RELAYS, relayed),
   ]
   return `${lines.join('\n')}\n`
@@ -88,6 +99,11 @@ function metricsText({ doors, readDoors }: RouterStatus): string {
 interface Sample<T> {
   readonly labels: Readonly<Record<string, string>>
   readonly of: T
+}
+
+/** A member whose age is not known has none. */
+function staleOf({ group, staleMs }: RouterStatus['readDoors'][number]): readonly Sample<number>[] {
+  return Object.entries(staleMs).flatMap(([member, of]) => (of === null ? [] : [{ labels: { group, member }, of }]))
 }
 
 function familiesOf<T>(rows: readonly Row<T>[], samples: readonly Sample<T>[]): string[] {

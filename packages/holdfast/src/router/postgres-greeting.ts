@@ -46,6 +46,8 @@ const ERROR_RESPONSE = 'E'.charCodeAt(0)
 
 export interface RefusalText {
   readonly sqlState: string
+  /** The word a client of Redis reads in its place. Default: by the SQLSTATE. */
+  readonly redis?: string
   readonly message: string
   readonly detail: string
   readonly hint: string

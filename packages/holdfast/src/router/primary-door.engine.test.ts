@@ -24,6 +24,7 @@ async function makeDoor() {
     listen: { host: HOST, port: 0 },
     settings: {
       ...{ group: 'g', members: ['a', 'b'], holdMs: 5_000, heldMax: 10, retryMs: 10, quietMs: 100 },
+      refuseAfterMs: null,
       loopAgeMaxMs: 1_000,
     },
     targets: new Map(backends.map(({ name, port }) => [name, { member: name, host: HOST, port }])),

@@ -55,6 +55,10 @@ export interface PrimaryDoorStatus extends DoorCounts {
   readonly member: string | null
   readonly held: number
   readonly storeAway: boolean
+  /** For how long no primary has been to be had; null: there is one. */
+  readonly lostForMs: number | null
+  /** Whoever comes is refused at once. */
+  readonly refusing: boolean
   /** What went through the relay before this door, clients that it led to this door included; null without one. */
   readonly relay:
     | (ReturnType<DoorRelay['counts']> & { readonly running: boolean; readonly leadsTo: RelayMode | null })
@@ -90,6 +94,9 @@ export class PrimaryDoor {
       sessionsMax: options.sessionsMax,
       onArrive: (session) => this.post({ kind: 'client', id: session.id }),
       onFailed: (session) => this.#onFailed(session),
+      onJoined: () => {
+        if (this.#state.lostSinceMs !== null) this.post({ kind: 'connected' })
+      },
       onGone: (session) => {
         this.#patience.delete(session.id)
         this.#gate?.delete(session.id)
@@ -115,12 +122,14 @@ export class PrimaryDoor {
   }
 
   status(): PrimaryDoorStatus {
-    const { kind, standing, waiting, storeAway } = this.#state
+    const { kind, standing, waiting, storeAway, lostSinceMs, gaveUp } = this.#state
     const member = kind === 'open' ? (standing?.member ?? null) : null
     const { group } = this.#options.settings
     const port = this.#options.relay?.port ?? this.#port
     const route = { group, port, route: kind, epoch: standing?.epoch ?? 0, member }
-    return { ...route, held: waiting.length, storeAway, relay: this.#relayStatus(), ...this.#door.counts() }
+    const lostForMs = lostSinceMs === null ? null : Math.round(this.#options.clock.nowMs() - lostSinceMs)
+    const lost = { held: waiting.length, storeAway, lostForMs, refusing: gaveUp }
+    return { ...route, ...lost, relay: this.#relayStatus(), ...this.#door.counts() }
   }
 
   async close(): Promise<void> {
@@ -205,6 +214,10 @@ export class PrimaryDoor {
   }
 }
 
+function sentence(text: string): string {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}`
+}
+
 /** What a refused client reads: the group, why, and what to do. */
 function refusalOf(group: string, why: Refusal): RefusalText {
   const states = {
@@ -216,6 +229,12 @@ function refusalOf(group: string, why: Refusal): RefusalText {
   if (why.code === 'too-many-waiting') {
     const detail = `${why.heldMax} connections wait already, which is the bound.`
     return { sqlState: TOO_MANY, message, detail, hint: 'Try again with a growing pause; see "holdfast status".' }
+  }
+  if (why.code === 'no-primary') {
+    const lost = `group ${group} has no primary, for ${Math.round(why.lostMs / 1_000)} s now; nothing can be written`
+    const detail = `${states[why.kind]}; nobody waits for it any more.`
+    const hint = `Read from the replicas' door, try again later; "holdfast explain ${group}" tells what is missing.`
+    return { sqlState: NOT_NOW, redis: 'MASTERDOWN', message: lost, detail: sentence(detail), hint }
   }
   const detail = `The connection waited ${why.holdMs} ms at the router, which is the bound.`
   return { sqlState: NOT_NOW, message, detail, hint: `Try again; "holdfast explain ${group}" tells what is missing.` }

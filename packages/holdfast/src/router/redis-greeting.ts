@@ -20,10 +20,11 @@ export function speaksRedis(head: Buffer): boolean {
 
 /**
  * `LOADING` is what Redis itself says while it cannot serve yet; drivers know to try again. For a door that is full it
- * is the server's own text for that. One line, so whatever a name might hold is put on one.
+ * is the server's own text for that. `MASTERDOWN` is its word for a replica that has lost its primary, for which
+ * drivers do not wait. One line, so whatever a name might hold is put on one.
  */
-export function redisRefusal({ sqlState, message, detail, hint }: RefusalText): Buffer {
-  const code = sqlState === TOO_MANY ? 'ERR max number of clients reached:' : 'LOADING'
+export function redisRefusal({ sqlState, redis, message, detail, hint }: RefusalText): Buffer {
+  const code = redis ?? (sqlState === TOO_MANY ? 'ERR max number of clients reached:' : 'LOADING')
   const said = `${message}. ${detail} ${hint}`.replace(/[\r\n]+/g, ' ')
   return Buffer.from(`-${code} ${said}\r\n`, 'utf8')
 }

@@ -101,6 +101,17 @@ describe('the door to the primary', () => {
     assert.ok(door().retried >= 3)
   })
 
+  test('a client of another language is held, too, while the backend takes nobody', async () => {
+    const { a, port, put, door } = await rig()
+    await a.down()
+    await put(record(1, 'open', 'a'))
+    const client = new Client(port, 'PING\r\n')
+    await until(() => door().retried >= 2, 1_000, 'tried twice')
+    assert.equal(client.closed, false)
+    await a.up()
+    await client.reads('Ra;')
+  })
+
   test('a backend that froze keeps its sessions until the epoch moves; who saw nothing of it moves over', async () => {
     const { a, port, put } = await rig()
     await put(record(1, 'open', 'a'))
@@ -223,7 +234,9 @@ describe('the door to the primary', () => {
 
 interface Status {
   role: string
+  receiving?: boolean
   lagBytes: number | null
+  staleMs?: number | null
   writableForMs: number
   epoch: number
   holder: string
@@ -242,7 +255,8 @@ async function agent(member: string, now: Status): Promise<string> {
           epoch: now.epoch,
           writableForMs: now.writableForMs,
           lagBytes: now.lagBytes,
-          engine: { answering: true, receiving: now.role === 'replica' },
+          staleMs: now.staleMs ?? null,
+          engine: { answering: true, receiving: now.receiving ?? now.role === 'replica' },
         },
       ],
       groups: [{ group: 'g', epoch: now.epoch, phase: 'open', holder: now.holder }],
@@ -289,6 +303,63 @@ describe('with the agents', () => {
     const refused = new Client(port)
     await refused.reads('no replica for reading now')
     assert.match(refused.text, /a: lag-unknown, b: not-a-replica/)
+  })
+
+  test('without a primary writers are refused at once in their language, readers go on with a known age', async () => {
+    const a: Status = { role: 'replica', lagBytes: 0, staleMs: 5, writableForMs: 0, epoch: 1, holder: 'c' }
+    const read = { host: HOST, port: 0, lagBytesMax: 1_000 }
+    const degraded = { reads: { staleMsMax: 1_500 }, writes: 'refuse', refuseAfterMs: 200 } as const
+    const doors = [{ group: 'g', listen: { host: HOST, port: 0 }, read, degraded }]
+    const agents = { urls: [await agent('a', a)], token: TOKEN }
+    const limits = { pollMs: 20, holdMs: 30_000 }
+    const { router, port, put, door, codes } = await rig({ doors, agents, limits, metrics: { host: HOST, port: 0 } })
+    const readers = () => router.status().readDoors[0]
+    await put(record(1, 'open', 'b'))
+    await new Client(port).reads('Rb;')
+    await until(() => readers()?.replicas.a === null, 1_000, 'a is read')
+    const kept = new Client(readers()?.port ?? 0)
+    await kept.reads('Ra;')
+    await put(record(1, 'released', null))
+    Object.assign(a, { receiving: false, lagBytes: null, staleMs: null })
+    const waited = new Client(port)
+    await waited.reads('has no primary')
+    assert.match(waited.text, /C57P03\0Mgroup g has no primary, for 0 s now; nothing can be written/)
+    assert.equal(door().refusing, true)
+    const redis = new Client(port, 'PING\r\n')
+    await redis.reads('-MASTERDOWN group g has no primary')
+    await redis.ends()
+    await new Client(readers()?.port ?? 0).reads('Ra;')
+    assert.equal(readers()?.degraded, true)
+    const staleMs = readers()?.staleMs.a ?? 0
+    assert.ok(staleMs >= 200 && staleMs < 30_000, `${staleMs}`)
+    assert.ok(codes.includes('reads-degraded') && codes.includes('no-primary'))
+    const metrics = await (await fetch(`http://${HOST}:${router.status().metricsPort}/metrics`)).text()
+    assert.match(metrics, /holdfast_router_stale_seconds\{group="g",member="a"\} [\d.]+/)
+    assert.match(metrics, /holdfast_router_refusing\{group="g"\} 1/)
+    await kept.ends(10_000)
+    const late = new Client(readers()?.port ?? 0)
+    await late.reads('no replica for reading now', 10_000)
+    assert.match(late.text, /a: not-receiving, too-stale \(\d+ s old\)/)
+    await put(record(2, 'open', 'a'))
+    await new Client(port).reads('Ra;')
+    assert.equal(door().lostForMs, null)
+  })
+
+  test('a primary that takes nobody: what hangs on it is cut, who comes is refused, until it returns', async () => {
+    const degraded = { reads: 'stop', writes: 'refuse', refuseAfterMs: 150 } as const
+    const doors = [{ group: 'g', listen: { host: HOST, port: 0 }, degraded }]
+    const { a, port, put, door } = await rig({ doors, limits: { holdMs: 30_000 } })
+    await put(record(1, 'open', 'a'))
+    const hanging = new Client(port)
+    await hanging.reads('Ra;')
+    a.mood = 'not-now'
+    const refused = new Client(port)
+    await refused.reads('has no primary')
+    await hanging.ends()
+    await new Client(port).reads('has no primary')
+    a.mood = 'echo'
+    await new Client(port).reads('Ra;')
+    assert.equal(door().refusing, false)
   })
 
   test('metrics and readiness answer from state', async () => {

@@ -29,6 +29,8 @@ export interface SessionEvents {
   onArrive(session: Session): void
   /** The backend of `connect` did not take it; the client waits on. */
   onFailed(session: Session, because: string): void
+  /** The backend of `connect` took it. */
+  onJoined(session: Session): void
   /** Both sides are gone. Called once. */
   onEnd(session: Session): void
 }
@@ -57,6 +59,8 @@ export class Session {
   readonly #events: SessionEvents
   #phase: SessionPhase = 'greeting'
   #backend: Socket | null = null
+  /** The backend's system took the connection, so what the client said may have arrived. */
+  #reached = false
   #target: Target | null = null
   /** What the client said and no backend has answered. */
   #head: Buffer = Buffer.alloc(0)
@@ -100,10 +104,12 @@ export class Session {
     const onread = this.#readFrom(() => backend)
     const backend: Socket = connect({ host, port, allowHalfOpen: true, noDelay: true, onread })
     this.#backend = backend
+    this.#reached = false
     this.#limit(CONNECT_MAX_MS)
     backend.setKeepAlive(true, KEEP_ALIVE_MS)
     backend.on('connect', () => {
       if (backend !== this.#backend) return
+      this.#reached = true
       this.#limit(0)
       this.#greetBackend(backend)
     })
@@ -242,6 +248,7 @@ export class Session {
     this.#phase = 'open'
     this.#head = Buffer.alloc(0)
     this.#client.resume()
+    this.#events.onJoined(this)
   }
 
   #onClientEnd(): void {
@@ -271,7 +278,7 @@ export class Session {
 
   /** Nothing was sent, or only what may be sent again. */
   #repeatable(): boolean {
-    if (this.#backend?.connecting) return true
+    if (!this.#reached) return true
     const kind = this.#greeting?.kind
     return (kind === 'startup' || kind === 'probe') && this.#head.length === this.#greeting?.bytes
   }

@@ -1,5 +1,6 @@
 /** Builds a router from its parts by hand: doors, store watch, agent poll, metrics. */
 import type { GroupRecord, Reason } from '../core/model.ts'
+import { type DegradedPolicy, refuseAfterOf, staleBounds } from '../core/routing/degradation.ts'
 import type { RouteSettings } from '../core/routing/route.ts'
 import type { Clock } from '../io/clock.ts'
 import type { Store, Watch } from '../store/contract.ts'
@@ -49,6 +50,8 @@ export interface RouterOptions {
     readonly group: string
     readonly listen: { readonly host: string; readonly port: number }
     readonly read?: { readonly host: string; readonly port: number; readonly lagBytesMax: number }
+    /** What is allowed without a primary. Default: everybody waits, and nobody reads from who receives nothing. */
+    readonly degraded?: DegradedPolicy
   }[]
   readonly members: Readonly<Record<string, RouterMember>>
   /** Closed by whoever opened it. */
@@ -85,10 +88,11 @@ export async function startRouter(options: RouterOptions): Promise<Router> {
   let watch: Watch | null = null
   let metrics: MetricsDoor | null = null
   let relay: Haproxy | null = null
-  for (const { group, listen, read } of options.doors) {
+  for (const { group, listen, read, degraded } of options.doors) {
     const parts = partsOf(options, group)
     const { clock, onReason } = options
-    const settings = routeSettings(group, [...parts.targets.keys()], limits)
+    const refuseAfterMs = degraded === undefined ? null : refuseAfterOf(degraded, limits.holdMs)
+    const settings = { ...routeSettings(group, [...parts.targets.keys()], limits), refuseAfterMs }
     const { sessionsMax } = limits
     const behind =
       options.relay === undefined
@@ -96,9 +100,10 @@ export async function startRouter(options: RouterOptions): Promise<Router> {
         : { listen: BEHIND, relay: doorRelay(group, listen.port, limits, () => relay) }
     primaries.set(group, new PrimaryDoor({ ...behind, settings, ...parts, sessionsMax, clock, onReason }))
     if (!read) continue
-    const rule = { site: options.site, lagBytesMax: read.lagBytesMax, ageMaxMs: limits.statusAgeMaxMs }
-    const statuses = () => poll?.seen() ?? []
-    readers.push(new ReadDoor({ group, listen: read, rule, ...parts, ...limits, clock, statuses }))
+    const bounds = degraded === undefined ? AS_IT_RECEIVES : staleBounds(degraded, limits.holdMs)
+    const rule = { site: options.site, lagBytesMax: read.lagBytesMax, ageMaxMs: limits.statusAgeMaxMs, ...bounds }
+    const reader = { group, listen: read, rule, refuseAfterMs, ...parts, ...limits, clock, onReason }
+    readers.push(new ReadDoor({ ...reader, statuses: () => poll?.seen() ?? [] }))
   }
 
   const router: Router = {
@@ -174,7 +179,13 @@ function makeRelay(options: RouterOptions, ownPorts: ReadonlyMap<string, number>
   })
 }
 
-function routeSettings(group: string, members: readonly string[], limits: RouterLimits): RouteSettings {
+const AS_IT_RECEIVES = { staleMsMax: null, keepMsMax: null }
+
+function routeSettings(
+  group: string,
+  members: readonly string[],
+  limits: RouterLimits,
+): Omit<RouteSettings, 'refuseAfterMs'> {
   const { holdMs, heldMax, retryMs, quietMs } = limits
   return { group, members, holdMs, heldMax, retryMs, quietMs, loopAgeMaxMs: limits.statusAgeMaxMs }
 }

@@ -155,6 +155,7 @@ export function memberWords(n: number, primary: boolean, group = 'orders'): Memb
     },
     writableForMs: primary ? 2_400 : 0,
     lagBytes: 0,
+    staleMs: 0,
     address: { host: '127.0.0.1', port: 5_432 },
     work: null,
   }

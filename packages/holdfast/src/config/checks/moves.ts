@@ -13,6 +13,7 @@ export function checkMoves(root: Draft, findings: Findings): void {
     refer([one], { key: 'home', kind: 'site' }, namesOf(root.list('sites')), findings)
     order(one, findings)
     home(one, layout, findings)
+    degraded(one, findings)
     if (one.text('siteLoss') === 'automatic') siteLoss(one, layout, root, findings)
   }
   opposites(services, findings)
@@ -165,12 +166,35 @@ function opposites(services: readonly Draft[], findings: Findings): void {
         const what = `group ${names}, with the opposite rule: \`${rule}\` is ${here} here and ${there} there`
         findings.mistakes.push(one.wrong(one.text(rule) === null ? 'name' : rule, what, 'the same in both services'))
       }
+      const policy = degradedText(one)
+      if (policy !== degradedText(other)) {
+        const what = `group ${names}, and what its doors do without a primary differs`
+        findings.mistakes.push(one.wrong(policy === '{}' ? 'name' : 'degraded', what, 'the same in both services'))
+      }
       const merged = [...orderOf(one), ...orderOf(other)]
       if (cycleIn(joined(merged)) === null || cycleIn(orderOf(one)) !== null || cycleIn(orderOf(other)) !== null)
         continue
       const what = `group ${names}, and the two orders contradict each other`
       findings.mistakes.push(one.wrong('groups', what, 'the same order in both services'))
     }
+  }
+}
+
+function degradedText(one: Draft): string {
+  const degraded = one.get('degraded')
+  return JSON.stringify(Object.fromEntries([...degraded.keys()].sort().map((key) => [key, degraded.get(key).value])))
+}
+
+/** What would never be used. */
+function degraded(one: Draft, findings: Findings): void {
+  const policy = one.get('degraded')
+  if (policy.text('reads') === 'stop' && policy.get('stalenessMax').present) {
+    const right = 'leave it out, or `reads: continue`'
+    findings.mistakes.push(policy.wrong('stalenessMax', '`stalenessMax` has no meaning when reads stop', right))
+  }
+  if (policy.text('writes') === 'wait' && policy.get('refuseAfter').present) {
+    const right = 'leave it out, or `writes: refuse`'
+    findings.mistakes.push(policy.wrong('refuseAfter', '`refuseAfter` has no meaning when writes wait', right))
   }
 }
 

@@ -2,7 +2,14 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import type { GroupRecord, Phase } from '../model.ts'
-import { keepsReaders, type ReplicaView, replicasFor, replicaVerdict } from './replica-choice.ts'
+import {
+  completeAtMs,
+  keepsReaders,
+  type ReplicaRule,
+  type ReplicaView,
+  readChoice,
+  replicaVerdict,
+} from './replica-choice.ts'
 import {
   type Hint,
   order,
@@ -22,6 +29,7 @@ const settings: RouteSettings = {
   retryMs: 50,
   quietMs: 300,
   loopAgeMaxMs: 1_000,
+  refuseAfterMs: null,
 }
 
 function record(epoch: number, phase: Phase, holder: string | null, more: Partial<GroupRecord> = {}): GroupRecord {
@@ -203,15 +211,16 @@ const anyEvent: fc.Arbitrary<(nowMs: number, n: number) => RouteEvent> = fc.oneo
 )
 
 test('whatever happens: the standing never goes back, a cut comes first, each client is answered once', () => {
+  const bound = fc.constantFrom(null, 300)
   fc.assert(
-    fc.property(fc.array(fc.tuple(anyEvent, fc.nat(400)), { maxLength: 60 }), (list) => {
+    fc.property(fc.array(fc.tuple(anyEvent, fc.nat(400)), { maxLength: 60 }), bound, (list, refuseAfterMs) => {
       let state = startRoute()
       let nowMs = 0
       let connectedTo = ''
       const answered = new Set<number>()
       for (const [n, [make, passMs]] of list.entries()) {
         nowMs += passMs
-        const step = stepRoute(state, make(nowMs, n), settings)
+        const step = stepRoute(state, make(nowMs, n), { ...settings, refuseAfterMs })
         if (state.standing) assert.ok(step.state.standing && order(step.state.standing) >= order(state.standing))
         for (const action of step.actions) {
           if (action.do === 'cut') connectedTo = ''
@@ -226,6 +235,7 @@ test('whatever happens: the standing never goes back, a cut comes first, each cl
         }
         state = step.state
         assert.ok(state.waiting.length <= settings.heldMax)
+        assert.ok(!state.gaveUp || (state.waiting.length === 0 && state.lostSinceMs !== null))
         assert.ok(state.waiting.every((one) => one.untilMs > nowMs && !answered.has(one.id)))
       }
     }),
@@ -242,8 +252,9 @@ describe('the choice of a replica', () => {
     lagBytes: 10,
     ageMs: 10,
     sessions: 0,
+    staleMs: 10,
   }
-  const rule = { site: 'west', lagBytesMax: 100, ageMaxMs: 1_000 }
+  const rule: ReplicaRule = { site: 'west', lagBytesMax: 100, ageMaxMs: 1_000, staleMsMax: null, keepMsMax: null }
 
   test('prefers the own site, then fewer sessions, then the name', () => {
     const views = [
@@ -252,7 +263,7 @@ describe('the choice of a replica', () => {
       { ...view, member: 'c', site: 'west', sessions: 2 },
       { ...view, member: 'a' },
     ]
-    assert.deepEqual(replicasFor(views, rule), ['c', 'd', 'a', 'b'])
+    assert.deepEqual(readChoice(views, rule).members, ['c', 'd', 'a', 'b'])
   })
 
   test('excludes what is late, silent, unknown or no replica', () => {
@@ -270,5 +281,98 @@ describe('the choice of a replica', () => {
     assert.equal(keepsReaders({ ...view, role: 'primary', ageMs: 5_000 }, rule), true)
     assert.equal(keepsReaders({ ...view, lagBytes: 1_000_000 }, rule), true)
     assert.equal(keepsReaders({ ...view, role: 'promoting' }, rule), false)
+  })
+
+  const left = { ...view, receiving: false, staleMs: 4_000 }
+  const patient: ReplicaRule = { ...rule, staleMsMax: 5_000, keepMsMax: 5_000 }
+
+  test('reads go on from who receives nothing only when nobody receives, and its age is known and bounded', () => {
+    assert.deepEqual(readChoice([left], rule), { members: [], degraded: false })
+    assert.deepEqual(readChoice([left], patient), { members: ['b'], degraded: true })
+    assert.deepEqual(readChoice([left, { ...view, member: 'c' }], patient), { members: ['c'], degraded: false })
+    // Its group has no holder any more, so there is nothing to count its lag by.
+    assert.deepEqual(readChoice([{ ...left, lagBytes: null }], patient).members, ['b'])
+    for (const change of [
+      { staleMs: 5_001 },
+      { staleMs: null },
+      { lagBytes: 101 },
+      { answering: false },
+      { role: 'promoting' },
+      { ageMs: 1_001 },
+    ])
+      assert.deepEqual(readChoice([{ ...left, ...change }], patient).members, [], JSON.stringify(change))
+  })
+
+  test('readers of who receives nothing are cut past the bound, and never for what is not known', () => {
+    assert.equal(keepsReaders(left, patient), true)
+    assert.equal(keepsReaders({ ...left, staleMs: 5_001 }, patient), false)
+    assert.equal(keepsReaders({ ...left, staleMs: 5_001, receiving: true }, patient), true)
+    assert.equal(keepsReaders({ ...left, staleMs: 5_001, ageMs: 2_000 }, patient), true)
+    assert.equal(keepsReaders({ ...left, staleMs: null }, patient), true)
+    assert.equal(keepsReaders({ ...left, staleMs: 5_001 }, rule), true)
+  })
+
+  test('an age that is not told any more goes on from what was known', () => {
+    assert.equal(completeAtMs(null, null, 100), null)
+    assert.equal(completeAtMs(null, 40, 100), 60)
+    assert.equal(completeAtMs(60, null, 200), 60)
+    assert.equal(completeAtMs(60, 500, 200), 60)
+    assert.equal(completeAtMs(60, 10, 200), 190)
+  })
+})
+
+describe('without a primary', () => {
+  const bounded: RouteSettings = { ...settings, refuseAfterMs: 400 }
+  const walk = (events: readonly RouteEvent[], from: RouteState = startRoute()) => {
+    let state = from
+    const told: string[] = []
+    let wakeAtMs: number | null = null
+    for (const event of events) {
+      const step = stepRoute(state, event, bounded)
+      state = step.state
+      wakeAtMs = step.wakeAtMs
+      for (const action of step.actions)
+        told.push(
+          action.do === 'refuse'
+            ? `${action.id} ${action.why.code}`
+            : `${action.do}${action.do === 'cut' ? '' : ` ${action.id}`}`,
+        )
+    }
+    return { state, told, wakeAtMs }
+  }
+  const opened = rec(record(1, 'open', 'a'), 0)
+  const failed = (id: number, nowMs: number): RouteEvent => ({ kind: 'connect-failed', nowMs, id, untilMs: 1_000 })
+
+  test('clients wait as long as a failover may take; then all are refused, and who comes at once', () => {
+    const short = walk([opened, rec(record(1, 'released', null), 100), client(1, 200)])
+    assert.deepEqual(short.told, ['cut'])
+    assert.equal(short.wakeAtMs, 500)
+    assert.deepEqual(walk([rec(record(2, 'open', 'b'), 499)], short.state).told, ['connect 1'])
+    const long = walk([{ kind: 'tick', nowMs: 500 }, client(2, 510)], short.state)
+    assert.deepEqual(long.told, ['1 no-primary', '2 no-primary'])
+    assert.deepEqual(walk([rec(record(2, 'open', 'b'), 900), client(3, 901)], long.state).told, ['connect 3'])
+    assert.deepEqual(walk([client(1, 0), { kind: 'tick', nowMs: 400 }]).told, ['1 no-primary'])
+  })
+
+  test('an open route that takes nobody: sessions are cut, each who comes is one attempt', () => {
+    const tried = walk([opened, client(1, 10), failed(1, 20)])
+    assert.equal(tried.state.lostSinceMs, 20)
+    const lost = walk([{ kind: 'tick', nowMs: 420 }], tried.state)
+    assert.deepEqual(lost.told, ['cut', 'connect 1'])
+    assert.deepEqual(walk([failed(1, 430), client(2, 440)], lost.state).told, ['1 no-primary', 'connect 2'])
+    const back = walk([{ kind: 'connected', nowMs: 450 }, client(3, 460), failed(3, 470)], lost.state)
+    assert.deepEqual(back.told, ['connect 3'])
+    assert.equal(back.state.lostSinceMs, 470)
+  })
+
+  test('nobody is cut or refused at once while an agent vouches for the primary', () => {
+    const vouched: RouteEvent = { kind: 'hints', nowMs: 300, hints: [hint(1, 'a', true)] }
+    const state = walk([opened, client(1, 10), failed(1, 20), vouched, { kind: 'tick', nowMs: 900 }])
+    assert.deepEqual(state.told, ['connect 1', 'connect 1'])
+    assert.equal(state.state.gaveUp, false)
+    const gone = walk([{ kind: 'tick', nowMs: 1_300 }], state.state)
+    assert.equal(gone.state.gaveUp, true)
+    const again: RouteEvent = { kind: 'hints', nowMs: 1_400, hints: [hint(1, 'a', true)] }
+    assert.equal(walk([again], gone.state).state.lostSinceMs, null)
   })
 })

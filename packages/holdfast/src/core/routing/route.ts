@@ -19,6 +19,8 @@ export interface RouteSettings {
   readonly quietMs: number
   /** A status of an agent's loop that is older than this says nothing (R10). */
   readonly loopAgeMaxMs: number
+  /** No primary for this long: nobody waits for one any more, who comes is refused at once. Null: they wait. */
+  readonly refuseAfterMs: number | null
 }
 
 export type ClientId = number
@@ -47,6 +49,12 @@ export interface RouteState {
   /** The hand-over for which new connections wait, and until when. */
   readonly quiet: { readonly id: string; readonly untilMs: number } | null
   readonly storeAway: boolean
+  /** Since when no primary is to be had: none is open, or none took a connection since. Null: there is one. */
+  readonly lostSinceMs: number | null
+  /** When an agent last said that the primary of this route may write; it may be only our way to it that is broken. */
+  readonly vouchedAtMs: number
+  /** Nobody waits any more; the sessions of a primary that takes no connections were cut. */
+  readonly gaveUp: boolean
 }
 
 /** What one agent says about one group, taken from its status. */
@@ -70,6 +78,8 @@ export type RouteEvent =
       readonly id: ClientId
       readonly untilMs: number | null
     }
+  /** The backend took a connection. Needs to be told only while `lostSinceMs` is set. */
+  | { readonly kind: 'connected'; readonly nowMs: number }
   | { readonly kind: 'tick'; readonly nowMs: number }
 
 export type RouteAction =
@@ -88,6 +98,7 @@ export type RouteAction =
 export type Refusal =
   | { readonly code: 'waited-too-long'; readonly kind: RouteKind; readonly holdMs: number }
   | { readonly code: 'too-many-waiting'; readonly kind: RouteKind; readonly heldMax: number }
+  | { readonly code: 'no-primary'; readonly kind: RouteKind; readonly lostMs: number }
 
 export interface RouteStep {
   readonly state: RouteState
@@ -98,7 +109,16 @@ export interface RouteStep {
 }
 
 export function startRoute(): RouteState {
-  return { kind: 'closed', standing: null, waiting: [], quiet: null, storeAway: false }
+  return {
+    kind: 'closed',
+    standing: null,
+    waiting: [],
+    quiet: null,
+    storeAway: false,
+    lostSinceMs: null,
+    vouchedAtMs: Number.NEGATIVE_INFINITY,
+    gaveUp: false,
+  }
 }
 
 /** Within one epoch a record goes creating/claimed -> open -> released; across epochs it only grows. */
@@ -117,6 +137,7 @@ interface Turn {
 
 export function stepRoute(state: RouteState, event: RouteEvent, settings: RouteSettings): RouteStep {
   const turn: Turn = { settings, nowMs: event.nowMs, state, actions: [], reasons: [] }
+  if (state.kind !== 'open') lose(turn)
   if (event.kind === 'record') onRecord(turn, event.value)
   else if (event.kind === 'hints') for (const hint of event.hints) onHint(turn, hint)
   else if (event.kind === 'store-away') onStoreAway(turn, event.because)
@@ -124,11 +145,15 @@ export function stepRoute(state: RouteState, event: RouteEvent, settings: RouteS
   else if (event.kind === 'client-gone') {
     const waiting = state.waiting.filter((one) => one.id !== event.id)
     if (waiting.length !== state.waiting.length) patch(turn, { waiting })
-  } else if (event.kind === 'connect-failed') {
+  } else if (event.kind === 'connected') find(turn)
+  else if (event.kind === 'connect-failed') {
+    // Without a patience it was the route that was cut, which says nothing about the backend.
+    if (event.untilMs !== null) lose(turn)
     enter(turn, event.id, event.untilMs ?? event.nowMs + settings.holdMs, event.nowMs + settings.retryMs)
   }
+  giveUp(turn)
   serve(turn)
-  return { state: turn.state, actions: turn.actions, reasons: turn.reasons, wakeAtMs: wakeAt(turn.state) }
+  return { state: turn.state, actions: turn.actions, reasons: turn.reasons, wakeAtMs: wakeAt(turn.state, settings) }
 }
 
 function patch(turn: Turn, change: Partial<RouteState>): void {
@@ -161,6 +186,7 @@ function onRecord(turn: Turn, value: GroupRecord | null): void {
 function onHint(turn: Turn, hint: Hint): void {
   if (hint.loopAgeMs > turn.settings.loopAgeMaxMs) return
   const before = turn.state.standing
+  if (hint.writable && before?.epoch === hint.standing.epoch) vouch(turn, hint)
   if (before && order(hint.standing) <= order(before)) return
   if (hint.standing.phase === 'open' && !hint.writable) {
     if (!before || hint.standing.epoch > before.epoch) advance(turn, { ...hint.standing, phase: 'claimed' }, 'agents')
@@ -188,6 +214,8 @@ function advance(turn: Turn, next: Standing, source: string): void {
   const opens = next.phase === 'open' && known
   if (turn.state.kind === 'open') turn.actions.push({ do: 'cut' })
   patch(turn, { kind: opens ? 'open' : 'changing', standing: next, quiet: null })
+  if (opens) find(turn)
+  else lose(turn)
   const { epoch, phase } = next
   const waiting = turn.state.waiting.length
   if (opens) {
@@ -210,6 +238,43 @@ function noteHandover(turn: Turn, value: GroupRecord): void {
   }
 }
 
+/** Nobody need come for the return of a primary to be noticed. While it is vouched for, whoever meets no door waits. */
+function vouch(turn: Turn, { loopAgeMs }: Hint): void {
+  patch(turn, { vouchedAtMs: turn.nowMs - loopAgeMs })
+  const { kind, gaveUp, waiting } = turn.state
+  if (kind === 'open' && (gaveUp || waiting.length === 0)) find(turn)
+}
+
+function lose(turn: Turn): void {
+  if (turn.state.lostSinceMs === null) patch(turn, { lostSinceMs: turn.nowMs })
+}
+
+function find(turn: Turn): void {
+  const { lostSinceMs, gaveUp } = turn.state
+  if (gaveUp) because(turn, 'primary-back', { lostMs: Math.round(turn.nowMs - (lostSinceMs ?? turn.nowMs)) })
+  patch(turn, { lostSinceMs: null, gaveUp: false })
+}
+
+/**
+ * A short change is waited out by everybody. Once no primary is to be had for longer, waiting only hides that from
+ * applications, and what is still connected to a primary that takes nobody would hang until its system gives up.
+ */
+function giveUp(turn: Turn): void {
+  const { state, settings, nowMs } = turn
+  const giveUpMs = giveUpAtMs(state, settings)
+  if (state.gaveUp || giveUpMs === null || nowMs < giveUpMs) return
+  if (state.kind === 'open') turn.actions.push({ do: 'cut' })
+  patch(turn, { gaveUp: true })
+  because(turn, 'no-primary', { lostMs: Math.round(nowMs - (state.lostSinceMs ?? nowMs)), route: state.kind })
+}
+
+/** Null: not before another event. */
+function giveUpAtMs(state: RouteState, { refuseAfterMs, loopAgeMaxMs }: RouteSettings): number | null {
+  if (refuseAfterMs === null || state.lostSinceMs === null || state.gaveUp) return null
+  const atMs = state.lostSinceMs + refuseAfterMs
+  return state.kind === 'open' ? Math.max(atMs, state.vouchedAtMs + loopAgeMaxMs) : atMs
+}
+
 function enter(turn: Turn, id: ClientId, untilMs: number, retryAtMs: number): void {
   const { waiting, kind } = turn.state
   const { heldMax } = turn.settings
@@ -226,6 +291,10 @@ function serve(turn: Turn): void {
   const { nowMs, state, settings } = turn
   const { kind, standing, quiet } = state
   if (state.waiting.length === 0) return
+  if (state.gaveUp) {
+    serveNobody(turn)
+    return
+  }
   const open = kind === 'open' && (quiet === null || quiet.untilMs <= nowMs)
   const left: Waiting[] = []
   for (const one of state.waiting) {
@@ -240,8 +309,24 @@ function serve(turn: Turn): void {
   if (left.length !== state.waiting.length) patch(turn, { waiting: left })
 }
 
-function wakeAt(state: RouteState): number | null {
-  let wakeMs: number | null = null
+/** Each who comes is one attempt at the primary of an open route, which is how its return is noticed; nobody waits. */
+function serveNobody(turn: Turn): void {
+  const { nowMs, state } = turn
+  const { kind, standing } = state
+  const lostMs = Math.round(nowMs - (state.lostSinceMs ?? nowMs))
+  for (const { id, untilMs, retryAtMs } of state.waiting) {
+    if (kind === 'open' && standing?.member && retryAtMs <= nowMs) {
+      turn.actions.push({ do: 'connect', id, epoch: standing.epoch, member: standing.member, untilMs })
+    } else {
+      turn.actions.push({ do: 'refuse', id, why: { code: 'no-primary', kind, lostMs } })
+      because(turn, 'client-refused', { why: 'no-primary', lostMs, route: kind })
+    }
+  }
+  patch(turn, { waiting: [] })
+}
+
+function wakeAt(state: RouteState, settings: RouteSettings): number | null {
+  let wakeMs = giveUpAtMs(state, settings)
   for (const one of state.waiting) {
     const openAtMs = state.kind === 'open' ? Math.max(one.retryAtMs, state.quiet?.untilMs ?? 0) : one.untilMs
     const atMs = Math.min(one.untilMs, openAtMs)
