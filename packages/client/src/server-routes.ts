@@ -24,7 +24,12 @@ import type {
   ApiOutcomes,
   ApiPasswordChange,
   ApiPauseRequest,
+  ApiPlan,
+  ApiPlanAsked,
+  ApiPlanDraft,
+  ApiPlanRequest,
   ApiPlatform,
+  ApiServiceDetail,
   ApiSession,
   ApiSwitchoverRequest,
   ApiToken,
@@ -68,6 +73,7 @@ export interface ServerRoutes {
         | 'incident'
         | 'action'
         | 'approval'
+        | 'plan'
         | 'server'
       readonly limit?: number
     }
@@ -148,6 +154,68 @@ export interface ServerRoutes {
     }
     readonly body: ApiDecision
     readonly answer: ApiApproval
+  }
+  readonly services: {
+    readonly answer: readonly ApiServiceDetail[]
+  }
+  readonly service: {
+    readonly params: {
+      readonly service: string
+    }
+    readonly answer: ApiServiceDetail
+  }
+  readonly draftPlan: {
+    readonly params: {
+      readonly service: string
+    }
+    readonly query: {
+      /** The site where it shall be. */
+      readonly to?: string
+      /** Instead: away from this member. */
+      readonly member?: string
+      /** As if this were asked for; e.g. what a failover would lose now. */
+      readonly kind?: 'switchover' | 'failover' | 'failback' | 'evacuate'
+    }
+    readonly answer: ApiPlanDraft
+  }
+  readonly plans: {
+    readonly params: {
+      readonly service: string
+    }
+    readonly query: {
+      readonly limit?: number
+    }
+    readonly answer: readonly ApiPlan[]
+  }
+  readonly plan: {
+    readonly params: {
+      readonly service: string
+      readonly id: string
+    }
+    readonly answer: ApiPlan
+  }
+  readonly beginPlan: {
+    readonly params: {
+      readonly service: string
+    }
+    readonly body: ApiPlanRequest
+    readonly answer: ApiPlanAsked
+  }
+  readonly cancelPlan: {
+    readonly params: {
+      readonly service: string
+      readonly id: string
+    }
+    readonly body: Readonly<Record<string, never>>
+    readonly answer: ApiPlan
+  }
+  readonly resumePlan: {
+    readonly params: {
+      readonly service: string
+      readonly id: string
+    }
+    readonly body: Readonly<Record<string, never>>
+    readonly answer: ApiPlan
   }
   readonly methods: {
     readonly answer: ApiLoginMethods
@@ -252,6 +320,14 @@ export const SERVER_ROUTES = {
   approvals: { method: 'GET', path: '/api/v1/approvals' },
   approve: { method: 'POST', path: '/api/v1/approvals/:id/approve' },
   reject: { method: 'POST', path: '/api/v1/approvals/:id/reject' },
+  services: { method: 'GET', path: '/api/v1/services' },
+  service: { method: 'GET', path: '/api/v1/services/:service' },
+  draftPlan: { method: 'GET', path: '/api/v1/services/:service/dry-run' },
+  plans: { method: 'GET', path: '/api/v1/services/:service/plans' },
+  plan: { method: 'GET', path: '/api/v1/services/:service/plans/:id' },
+  beginPlan: { method: 'POST', path: '/api/v1/services/:service/plans' },
+  cancelPlan: { method: 'POST', path: '/api/v1/services/:service/plans/:id/cancel' },
+  resumePlan: { method: 'POST', path: '/api/v1/services/:service/plans/:id/resume' },
   methods: { method: 'GET', path: '/api/v1/session/methods' },
   login: { method: 'POST', path: '/api/v1/session' },
   session: { method: 'GET', path: '/api/v1/session' },

@@ -19,11 +19,23 @@ export interface ApiAgent {
 
 export interface ApiApproval {
   readonly id: string
-  readonly action: 'switchover' | 'failover'
-  readonly group: string
+  readonly action: 'switchover' | 'failover' | 'plan'
+  /** Null: it is about a service. */
+  readonly group: string | null
   readonly to: string | null
+  readonly plan: {
+    readonly service: string
+    readonly kind: 'switchover' | 'failover' | 'failback' | 'evacuate'
+    readonly from: string | null
+    readonly to: string | null
+    readonly member: string | null
+    readonly steps: readonly string[]
+    readonly losses: readonly string[]
+    /** What was shown to who asked. Another plan is refused, and the request has ended. */
+    readonly digest: string
+  } | null
   readonly allowDataLoss: boolean
-  /** Of the group when it was asked for. At another one it is refused and has ended. */
+  /** Of the group when it was asked for. At another one it is refused and has ended. Of a plan the digest counts. */
   readonly epoch: number
   readonly state: 'waiting' | 'approved' | 'rejected' | 'expired' | 'failed'
   readonly askedBy: string
@@ -33,7 +45,7 @@ export interface ApiApproval {
   readonly decidedMs: number | null
   /** Words of who decided, or what the agent said. */
   readonly because: string
-  /** Number of the request at the agents once it was handed over. */
+  /** Number of the request at the agents, or of the plan, once it was begun. */
   readonly intent: string | null
 }
 
@@ -133,6 +145,7 @@ export interface ApiEvent {
     | 'incident'
     | 'action'
     | 'approval'
+    | 'plan'
     | 'server'
   readonly severity: 'info' | 'notice' | 'warning' | 'critical'
   readonly code: string
@@ -384,6 +397,106 @@ export interface ApiPauseRequest {
   readonly validMs: number
 }
 
+export interface ApiPlan {
+  readonly id: string
+  /** A service, or `group:NAME` for a group that is in none. */
+  readonly service: string
+  readonly kind: 'switchover' | 'failover' | 'failback' | 'evacuate'
+  /** Site. */
+  readonly from: string | null
+  /** Site; null where one member is evacuated. */
+  readonly to: string | null
+  readonly by: string
+  readonly origin: 'operator' | 'automatic'
+  readonly lossAccepted: boolean
+  /** Number of the turn of whoever runs it; grows with each takeover. */
+  readonly epoch: number
+  readonly phase: 'running' | 'undoing' | 'stopping' | 'done' | 'undone' | 'stopped'
+  readonly because: string
+  readonly cancel: {
+    readonly by: string
+  } | null
+  /** It is not over and nobody runs it; resume it or take it back. */
+  readonly stalled: boolean
+  /** When a server saw it begin; null when none did. */
+  readonly begunMs: number | null
+  readonly endedMs: number | null
+  /** Along the longest way through the graph. */
+  readonly predictedMs: number
+  readonly steps: readonly ApiPlanStep[]
+}
+
+export interface ApiPlanAsked {
+  /** There when it has begun. */
+  readonly plan: ApiPlan | null
+  /** There when it waits for somebody else. */
+  readonly approval: ApiApproval | null
+}
+
+export interface ApiPlanDraft {
+  readonly service: string
+  readonly kind: 'switchover' | 'failover' | 'failback' | 'evacuate'
+  readonly from: string | null
+  readonly to: string | null
+  /** Empty: it is there already. */
+  readonly steps: readonly ApiPlanStep[]
+  readonly predictedMs: number
+  /** What could be lost; empty: nothing acknowledged. */
+  readonly losses: readonly {
+    readonly group: string
+    /** At most so much; null: nobody knows. */
+    readonly bytes: number | null
+    readonly because: string
+  }[]
+  /** Who would refuse, and why; empty: it may begin. */
+  readonly refusals: readonly string[]
+  /** It begins only when the loss is accepted, by another person than who asks. */
+  readonly lossy: boolean
+  /** Of all that matters of it: order, members, losses, epochs. Give it back to begin it. */
+  readonly digest: string
+}
+
+export interface ApiPlanRequest {
+  /** The site where it shall be. */
+  readonly to?: string
+  /** Instead: away from this member. */
+  readonly member?: string
+  /** Accept the loss the plan shows. Such a plan always waits for another person. */
+  readonly allowDataLoss?: boolean
+  /** Wait for an approver, also where none is needed. */
+  readonly askApproval?: boolean
+  /** Refused when the plan is no longer the one that was shown. */
+  readonly digest?: string
+}
+
+export interface ApiPlanStep {
+  /** `move:orders`, `hook:dns`; what others name in `after`. */
+  readonly id: string
+  readonly kind: 'hook' | 'hold' | 'move' | 'follow' | 'release'
+  readonly group: string | null
+  /** Who shall be primary. */
+  readonly member: string | null
+  /** Who was primary when the plan was made. */
+  readonly from: string | null
+  readonly hook: string | null
+  /** Steps that must be done before. */
+  readonly after: readonly string[]
+  readonly deadlineMs: number
+  readonly predicted: {
+    readonly ms: number
+    /** Where the figure comes from. */
+    readonly from: 'past-runs' | 'formula' | 'deadline'
+    readonly runs: number
+  }
+  /** It may lose acknowledged writes. */
+  readonly mayLose: boolean
+  readonly wayBack: 'undo' | 'nothing' | 'none'
+  readonly state: 'waiting' | 'running' | 'done' | 'failed' | 'undoing' | 'undone' | 'stuck'
+  readonly attempt: number
+  readonly because: string
+  readonly measuredMs: number | null
+}
+
 export interface ApiPlatform {
   readonly platform: string
   /** Of the server that answers. */
@@ -413,6 +526,8 @@ export interface ApiPlatform {
   readonly agents: readonly ApiAgent[]
   readonly groups: readonly ApiGroup[]
   readonly services: readonly ApiService[]
+  /** The last plan of each service that had one. */
+  readonly plans: readonly ApiPlan[]
 }
 
 export interface ApiReason {
@@ -441,6 +556,45 @@ export interface ApiService {
   readonly rpoMs: number | null
   readonly verdict: ApiVerdict
   readonly loss: ApiLoss
+  /** Site where it should be. */
+  readonly home: string
+  /** Site where all its groups are led; null: not at one. */
+  readonly at: string | null
+  /** Where each group is led, and what must be up before it. */
+  readonly places: readonly {
+    readonly group: string
+    readonly site: string | null
+    readonly after: readonly string[]
+  }[]
+  readonly siteLoss: 'automatic' | 'ask'
+  readonly comeHome: 'never' | 'when-healthy' | 'ask'
+  readonly hooks: readonly {
+    readonly name: string
+    readonly when: 'before' | 'after'
+    readonly group: string | null
+    readonly deadlineMs: number
+  }[]
+}
+
+export interface ApiServiceDetail {
+  readonly service: ApiService
+  /** The last one, with its measured times. */
+  readonly plan: ApiPlan | null
+  /** How it could move to each other site now, and who would refuse; null: a group of it is silent. */
+  readonly moves: readonly ApiServiceMove[] | null
+}
+
+export interface ApiServiceMove {
+  readonly to: string
+  readonly kind: 'switchover' | 'failover' | 'failback' | 'evacuate'
+  readonly predictedMs: number
+  readonly losses: readonly {
+    readonly group: string
+    /** At most so much; null: nobody knows. */
+    readonly bytes: number | null
+    readonly because: string
+  }[]
+  readonly refusals: readonly string[]
 }
 
 export interface ApiSession {
@@ -475,6 +629,14 @@ export type StreamMessage =
   | {
       readonly type: 'agent'
       readonly data: ApiAgent
+    }
+  | {
+      readonly type: 'service'
+      readonly data: ApiService
+    }
+  | {
+      readonly type: 'plan'
+      readonly data: ApiPlan
     }
   | {
       readonly type: 'figures'

@@ -16,6 +16,7 @@ import { Incident } from './screens/incident.tsx'
 import { Incidents } from './screens/incidents.tsx'
 import { Overview } from './screens/overview.tsx'
 import { Topology } from './screens/topology.tsx'
+import { ServiceScreen } from './screens/whole.tsx'
 import { server } from './server.ts'
 import { applyTheme, storedTheme, type Theme } from './theme.ts'
 import { clockText, durationText } from './words.ts'
@@ -61,6 +62,7 @@ const TITLES: Readonly<Record<string, string>> = {
   '': 'Overview',
   topology: 'Topology',
   groups: 'Group',
+  services: 'Service',
   incidents: 'Incidents',
   approvals: 'Approvals',
   audit: 'Audit',
@@ -83,6 +85,8 @@ function Screen({ path, session }: { readonly path: string; readonly session: Ap
   if (first === '') return <Overview session={session} />
   if (first === 'topology') return <Topology />
   if (first === 'groups' && second !== undefined) return <GroupScreen key={second} name={second} session={session} />
+  if (first === 'services' && second !== undefined)
+    return <ServiceScreen key={second} name={second} session={session} />
   if (first === 'incidents' && second !== undefined) return <Incident key={second} id={second} />
   if (first === 'incidents') return <Incidents />
   if (first === 'approvals') return <Approvals session={session} />
@@ -153,7 +157,7 @@ function Ways({ session, at }: { readonly session: ApiSession; readonly at: stri
     ['audit', 'Audit', may(session, 'audit')],
     ['access', 'Access', may(session, 'admin')],
   ]
-  const here = at === 'groups' ? '' : at
+  const here = at === 'groups' || at === 'services' ? '' : at
   return (
     <nav className="ways" aria-label="Screens">
       {ways

@@ -33,6 +33,17 @@ export function mayOver(
   })
 }
 
+/** A move touches every group of a service, so the right is needed over each. */
+export function mayOverAll(
+  session: ApiSession,
+  right: ApiRight,
+  groups: readonly string[],
+  services: readonly ApiService[] = [],
+): boolean {
+  if (may(session, right)) return true
+  return groups.length > 0 && groups.every((group) => mayOver(session, right, group, services))
+}
+
 export function grantText(grant: ApiSession['grants'][number]): string {
   const scopes = [...(grant.groups ?? []), ...(grant.services ?? []).map((service) => `service ${service}`)]
   return scopes.length === 0 ? grant.role : `${grant.role} of ${scopes.join(', ')}`

@@ -82,6 +82,7 @@ describe('rights', () => {
       {
         ...{ service: 'checkout', groups: ['orders'], rtoMs: null, rpoMs: null },
         ...{ verdict: { safe: true, because: '' }, loss: { kind: 'nothing', bytes: 0, because: '' } },
+        ...{ home: 'north', at: 'north', places: [], siteLoss: 'ask', comeHome: 'ask', hooks: [] },
       },
     ]
     assert.equal(mayOver(session, 'operate', 'orders', services), true)

@@ -46,6 +46,21 @@ export function serviceStanding(service: ApiService, groups: readonly ApiGroup[]
   return { level, word: WORDS[level] }
 }
 
+/** `at north, its home` */
+export function placeText({ at, home, places }: ApiService): string {
+  if (at !== null) return at === home ? `at ${at}, its home` : `at ${at}; home is ${home}`
+  const each = places.map(({ group, site }) => `${group} ${site === null ? 'has no primary' : `at ${site}`}`)
+  return `not at one site: ${each.join(', ')}`
+}
+
+export function objectiveText({ rtoMs, rpoMs }: ApiService): string | null {
+  const parts = [
+    rtoMs === null ? null : `back within ${durationText(rtoMs)}`,
+    rpoMs === null ? null : rpoMs === 0 ? 'losing nothing' : `losing at most ${durationText(rpoMs)}`,
+  ].filter((text) => text !== null)
+  return parts.length === 0 ? null : parts.join(', ')
+}
+
 export function lossText(loss: ApiLoss): string {
   if (loss.kind === 'nothing') return 'Nothing'
   if (loss.kind === 'everything') return 'Everything'

@@ -66,6 +66,11 @@ export const ERRORS = {
   HF_OIDC_FAILED: { status: 502, retryable: true, title: 'The identity provider did not do what it should' },
   HF_PATH_UNKNOWN: { status: 404, retryable: false, title: 'There is nothing at this path' },
   HF_PLAN_BUSY: { status: 409, retryable: true, title: 'Another plan moves this service' },
+  HF_PLAN_CHANGED: {
+    status: 409,
+    retryable: false,
+    title: 'The plan is no longer the one that was shown or agreed to',
+  },
   HF_PLAN_REFUSED: { status: 409, retryable: false, title: 'The service cannot be moved like that' },
   HF_PLAN_STOPPED: { status: 500, retryable: false, title: 'A plan stopped and needs a person' },
   HF_PLAN_UNDONE: { status: 409, retryable: false, title: 'A plan was taken back; all is as it was before' },

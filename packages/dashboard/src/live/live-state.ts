@@ -56,6 +56,10 @@ export function afterMessage(state: LiveState, message: StreamMessage, nowMs: nu
       return withPlatform(heard, (platform) => ({ groups: replaced(platform.groups, message.data, byGroup) }))
     case 'agent':
       return withPlatform(heard, (platform) => ({ agents: replaced(platform.agents, message.data, byAgent) }))
+    case 'service':
+      return withPlatform(heard, (platform) => ({ services: replaced(platform.services, message.data, byService) }))
+    case 'plan':
+      return withPlatform(heard, (platform) => ({ plans: replaced(platform.plans, message.data, byService) }))
     case 'figures': {
       const clock = clockAfter(state.clock, message.data.wallMs, nowMs)
       return { ...heard, clock }
@@ -94,6 +98,7 @@ function withPlatform(state: LiveState, change: (platform: ApiPlatform) => Parti
 }
 
 const byGroup = (group: ApiGroup): string => group.group
+const byService = (one: { readonly service: string }): string => one.service
 const byAgent = (agent: { readonly agent: string }): string => agent.agent
 
 function replaced<T>(list: readonly T[], item: T, keyOf: (item: T) => string): readonly T[] {

@@ -1,14 +1,16 @@
 /** What waits for an approver, and what became of the rest. Nobody approves what he asked for himself. */
-import type { ApiApproval, ApiSession } from '@holdfast/client'
+import type { ApiApproval, ApiService, ApiSession } from '@holdfast/client'
 import { useState } from 'react'
 import { useLive, useWallMs } from '../live/use-live.tsx'
 import { Dialog } from '../parts/dialog.tsx'
 import { IntentProgress } from '../parts/intent-progress.tsx'
-import { Badge, Empty, Field, Section, TableBox, type Tone, TroubleBox } from '../parts/pieces.tsx'
+import { Badge, Empty, Field, Section, Shape, TableBox, type Tone, TroubleBox } from '../parts/pieces.tsx'
+import { PlanProgress } from '../parts/plan-progress.tsx'
 import { useAnswer } from '../parts/use-answer.ts'
 import { useAsking } from '../parts/use-asking.ts'
 import { Link } from '../place.tsx'
-import { mayOver } from '../rights.ts'
+import { planWords } from '../plan-words.ts'
+import { mayOverAll } from '../rights.ts'
 import { server } from '../server.ts'
 import { durationText, momentText } from '../words.ts'
 
@@ -27,7 +29,8 @@ export function Approvals({ session }: { readonly session: ApiSession }) {
     <>
       <h1>Approvals</h1>
       {trouble !== null && <TroubleBox trouble={trouble} />}
-      {done !== null && done.intent !== null && (
+      {done !== null && done.intent !== null && done.plan !== null && <PlanBegun approval={done} />}
+      {done !== null && done.intent !== null && done.group !== null && (
         <IntentProgress key={done.id} group={done.group} asked={{ intent: done.intent, approval: done }} />
       )}
       {done?.state === 'failed' && (
@@ -60,9 +63,22 @@ export function Approvals({ session }: { readonly session: ApiSession }) {
   )
 }
 
-function titleOf({ action, group, to, allowDataLoss }: ApiApproval): string {
+function titleOf({ action, group, to, plan, allowDataLoss }: ApiApproval): string {
   const where = to === null ? '' : ` to ${to}`
+  if (plan !== null) return `${planWords(plan)}${allowDataLoss ? ', losing data if need be' : ''}`
   return `${action} of ${group}${where}${allowDataLoss ? ', losing data if need be' : ''}`
+}
+
+/** A group that is in no service is moved as one of its own. */
+function groupsOfPlanned(name: string, services: readonly ApiService[]): readonly string[] {
+  if (name.startsWith('group:')) return [name.slice('group:'.length)]
+  return services.find((one) => one.service === name)?.groups ?? []
+}
+
+function PlanBegun({ approval }: { readonly approval: ApiApproval }) {
+  const plan = useLive((state) => state.platform?.plans.find(({ id }) => id === approval.intent) ?? null)
+  if (plan === null) return <p className="progress">It has begun.</p>
+  return <PlanProgress plan={plan} />
 }
 
 interface WaitingProps {
@@ -74,15 +90,33 @@ interface WaitingProps {
 
 function Waiting({ approval, session, wallMs, onDecide }: WaitingProps) {
   const own = approval.askedBy === session.user || approval.askedBy === `user ${session.user}`
-  const able = mayOver(session, 'approve', approval.group)
+  const services = useLive((state) => state.platform?.services)
+  const { plan, group } = approval
+  const groups = plan === null ? [group ?? ''] : groupsOfPlanned(plan.service, services ?? [])
+  const able = mayOverAll(session, 'approve', groups, services)
   return (
     <li className={approval.allowDataLoss ? 'approval risky' : 'approval'} data-approval={approval.id}>
       <div>
         <strong>{titleOf(approval)}</strong>
         <p className="dim">
           Asked by {approval.askedBy} at {momentText(approval.askedMs)}; ends by itself in{' '}
-          {durationText(approval.expiresMs - wallMs)}. <Link to={`/groups/${approval.group}`}>Look at the group</Link>
+          {durationText(approval.expiresMs - wallMs)}.{' '}
+          {plan === null || plan.service.startsWith('group:') ? (
+            <Link to={`/groups/${groups[0]}`}>Look at the group</Link>
+          ) : (
+            <Link to={`/services/${plan.service}`}>Look at the service</Link>
+          )}
         </p>
+        {plan !== null && (
+          <>
+            <p>{plan.steps.join(', then ')}</p>
+            {plan.losses.map((loss) => (
+              <p key={loss} className="loss-line">
+                <Shape tone="bad" /> May lose acknowledged writes: {loss}
+              </p>
+            ))}
+          </>
+        )}
         {own && <p className="dim">You asked for it, so somebody else has to approve it.</p>}
       </div>
       <div className="buttons">

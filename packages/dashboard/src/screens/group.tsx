@@ -3,7 +3,9 @@ import type { ApiExplanation, ApiGroup, ApiMember, ApiSession } from '@holdfast/
 import { GroupCharts } from '../charts/group-charts.tsx'
 import { useLive, useWallMs } from '../live/use-live.tsx'
 import { EventList } from '../parts/event-list.tsx'
+import { Fact } from '../parts/fact.tsx'
 import { GroupActions } from '../parts/group-actions.tsx'
+import { MovePanel } from '../parts/move-panel.tsx'
 import { Badge, Empty, Section, TableBox, TONE_OF, TroubleBox } from '../parts/pieces.tsx'
 import { useAnswer } from '../parts/use-answer.ts'
 import { Link } from '../place.tsx'
@@ -40,6 +42,7 @@ export function GroupScreen({ name, session }: { readonly name: string; readonly
         <GroupMap group={group} />
       </Section>
       <Members group={group} />
+      <Moves group={group} session={session} />
       <Section title="Live">
         <GroupCharts group={group} />
       </Section>
@@ -95,22 +98,29 @@ function copiesText({ replication: { kind, need, lossBytesMax } }: ApiGroup): st
   return lossBytesMax === null ? 'asynchronous' : `asynchronous, at most ${bytesText(lossBytesMax)} behind`
 }
 
-interface FactProps {
-  readonly name: string
-  readonly value: string
-  readonly more: string
-  readonly wide?: boolean
-}
-
-function Fact({ name, value, more, wide = false }: FactProps) {
+/** A group of a service is moved with it; one in none by itself. */
+function Moves({ group, session }: { readonly group: ApiGroup; readonly session: ApiSession }) {
+  const services = useLive((state) => state.platform?.services)
+  const own = services?.filter((service) => service.groups.includes(group.group)) ?? []
+  if (group.failover === 'observe') return null
+  if (own.length > 0) {
+    return (
+      <p className="dim">
+        Part of{' '}
+        {own.map(({ service }) => (
+          <Link key={service} to={`/services/${service}`}>
+            {service}
+          </Link>
+        ))}
+        , which is moved as a whole.
+      </p>
+    )
+  }
+  const at = group.members.find(({ member }) => member === group.writer)?.site ?? null
   return (
-    <div className={wide ? 'fact wide-fact' : 'fact'}>
-      <dt>{name}</dt>
-      <dd>
-        <strong>{value}</strong>
-        {more !== '' && <span className="dim">{more}</span>}
-      </dd>
-    </div>
+    <Section title="Move">
+      <MovePanel service={`group:${group.group}`} groups={[group]} at={at} session={session} />
+    </Section>
   )
 }
 

@@ -5,9 +5,11 @@ import { useLive, useWallMs } from '../live/use-live.tsx'
 import { EventList } from '../parts/event-list.tsx'
 import { Levers } from '../parts/levers.tsx'
 import { Badge, Empty, Section, Shape, TONE_OF } from '../parts/pieces.tsx'
+import { PlanBadge } from '../parts/plan-progress.tsx'
 import { Link } from '../place.tsx'
-import { headlineOf, lossText, proofText, serviceStanding, standingOf } from '../standing.ts'
-import { countText, durationText } from '../words.ts'
+import { isOver, planWords, stepsDone } from '../plan-words.ts'
+import { headlineOf, lossText, objectiveText, placeText, proofText, serviceStanding, standingOf } from '../standing.ts'
+import { countText } from '../words.ts'
 
 const EVENTS_SHOWN = 8
 
@@ -124,32 +126,41 @@ function GroupCard({ group }: { readonly group: ApiGroup }) {
 }
 
 function ServiceCard({ service, groups }: { readonly service: ApiService; readonly groups: readonly ApiGroup[] }) {
+  const plan = useLive((state) => state.platform?.plans.find((one) => one.service === service.service) ?? null)
   const { level, word } = serviceStanding(service, groups)
-  const objective = [
-    service.rtoMs === null ? null : `back within ${durationText(service.rtoMs)}`,
-    service.rpoMs === null ? null : `losing at most ${durationText(service.rpoMs)}`,
-  ].filter((text) => text !== null)
+  const objective = objectiveText(service)
   return (
     <article className={`card ${TONE_OF[level]}`} data-service={service.service}>
       <header>
-        <h2>{service.service}</h2>
+        <h2>
+          <Link to={`/services/${service.service}`}>{service.service}</Link>
+        </h2>
         <Badge tone={TONE_OF[level]}>{word}</Badge>
       </header>
+      {plan !== null && !isOver(plan) && (
+        <p className="progress">
+          {planWords(plan)} <PlanBadge plan={plan} /> {stepsDone(plan)}
+        </p>
+      )}
       <Answers
         safe={[service.verdict.safe ? 'Yes.' : 'No.', service.verdict.because]}
         loss={[`${lossText(service.loss)}.`, service.loss.because]}
         groups={service.groups}
       />
       <p className="card-foot">
+        <span data-at={service.at ?? ''}>{placeText(service)}</span>
         {service.groups.map((name) => {
-          const group = groups.find((one) => one.group === name)
+          const writer = groups.find((one) => one.group === name)?.writer ?? null
           return (
-            <span key={name} className="writer" data-writer={group?.writer ?? ''}>
-              <Link to={`/groups/${name}`}>{name}</Link> {group?.writer ?? 'nobody writes'}
+            <span key={name} data-group={name}>
+              <Link to={`/groups/${name}`}>{name}</Link>{' '}
+              <span className={writer === null ? 'writer none' : 'writer'} data-writer={writer ?? ''}>
+                {writer ?? 'nobody writes'}
+              </span>
             </span>
           )
         })}
-        {objective.length > 0 && <span>objective: {objective.join(', ')}</span>}
+        {objective !== null && <span>objective: {objective}</span>}
       </p>
     </article>
   )

@@ -3,8 +3,9 @@ import type { ApiGroup } from '@holdfast/client'
 import { useLive } from '../live/use-live.tsx'
 import { Badge, Empty, TONE_OF } from '../parts/pieces.tsx'
 import { Link } from '../place.tsx'
-import { type Level, standingOf } from '../standing.ts'
+import { type Level, placeText, standingOf } from '../standing.ts'
 import { GroupMap } from '../topology/group-map.tsx'
+import { OrderMap } from '../topology/order-map.tsx'
 import { countText } from '../words.ts'
 
 const ORDER: readonly Level[] = ['down', 'unknown', 'exposed', 'paused', 'watched', 'safe']
@@ -24,6 +25,17 @@ export function Topology() {
         {platform.store.kind === 'etcd' ? 'etcd' : `the embedded store in ${platform.store.site ?? 'no site'}`}. An
         arrow leads from whom a copy follows to the copy.
       </p>
+      {platform.services.map((service) => (
+        <section className="section map-section" key={service.service} data-service={service.service}>
+          <div className="section-head">
+            <h2>
+              <Link to={`/services/${service.service}`}>{service.service}</Link>
+            </h2>
+            <span className="dim">service, {placeText(service)}</span>
+          </div>
+          <OrderMap service={service} groups={groups} />
+        </section>
+      ))}
       {groups.length === 0 && <Empty>No group is visible to you.</Empty>}
       {groups.map((group) => {
         const { level, word } = standingOf(group)

@@ -1,20 +1,18 @@
 /** `holdfast move` and `holdfast evacuate`: show a plan, carry it out, resume or cancel one. */
 import { createInterface } from 'node:readline/promises'
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Command } from 'commander'
 import { nearest } from '../config/nearest.ts'
-import { type Platform, type ServiceSpec, serviceByName } from '../config/platform.ts'
+import { type Platform, serviceByName } from '../config/platform.ts'
 import { durationText } from '../config/quantities.ts'
-import { type Draft, draftPlan, type MoveWish, type Survey } from '../core/site-plan/draft.ts'
+import { type Draft, isLossy } from '../core/site-plan/draft.ts'
 import { isOver, type PlanRecord } from '../core/site-plan/plan.ts'
 import type { Wish } from '../core/site-plan/runner.ts'
-import { lastPlace } from '../core/site-plan/watch.ts'
 import { systemClock } from '../io/clock.ts'
 import { freshId } from '../io/random.ts'
+import { type Drafted, draftMove, evacuated, hooksOf, type Moved } from '../plans/draft-move.ts'
 import { Hands } from '../plans/hands.ts'
-import { type PlanPort, type PlanRead, portOver } from '../plans/plan-port.ts'
+import { type PlanPort, portOver } from '../plans/plan-port.ts'
 import { type RunEnd, runPlan } from '../plans/run-plan.ts'
-import { scopeOf, surveyOf } from '../plans/survey.ts'
 import { EXIT, type ExitCode } from './exit-codes.ts'
 import { whoAmI } from './pause-command.ts'
 import { draftLines, Progress, stepsJson } from './plan-screen.ts'
@@ -48,11 +46,6 @@ interface Ordered {
   readonly dryRun: boolean
   readonly yes: boolean
   readonly allowDataLoss: boolean
-}
-
-type Moved = Pick<ServiceSpec, 'name' | 'groups' | 'hooks'> & {
-  /** Empty: a group in no service has none. */
-  readonly home: string
 }
 
 interface Scene {
@@ -136,32 +129,18 @@ async function move(common: Common, name: string, ordered: Ordered): Promise<Exi
 async function evacuate(common: Common, member: string, ordered: Ordered): Promise<ExitCode> {
   const platform = platformFor(common, 'agents')
   if (platform === null) return EXIT.usage
-  const group = platform.groups.find(({ members }) => members.some(({ name }) => name === member))
-  if (group === undefined) {
+  const scope = evacuated(platform, member)
+  if (scope === null) {
     const names = platform.groups.flatMap(({ members }) => members.map(({ name }) => name))
     fail(common, 'HF_MEMBER_UNKNOWN', `there is no member ${member}`, `one of ${names.slice(0, 12).join(', ')}`)
     return EXIT.usage
   }
-  const home = platform.services.find(({ groups }) => groups.some((entry) => entry.group === group.name))
-  const scope = { ...scopeOf(group), ...(home === undefined ? { home: '' } : { name: home.name, home: home.home }) }
   const scene = sceneOf(common, platform, scope, `evacuate ${member}`)
   return planned(scene, ordered, { to: null, member, home: null })
 }
 
 function sceneOf(common: Common, platform: Platform, one: Moved, words: string): Scene {
   return { common, platform, one, port: portOver(clientFor(platform.agents)), words }
-}
-
-/** A store that is busy answers the next time; a person would only type the same again. */
-const LOOKS_MAX = 5
-const LOOK_AGAIN_MS = 500
-
-async function lookUp(port: PlanPort, scope: string): Promise<PlanRead> {
-  for (let looks = 1; ; looks += 1) {
-    const found = await port.read(scope)
-    if (found.ok || looks >= LOOKS_MAX) return found
-    await sleep(LOOK_AGAIN_MS)
-  }
 }
 
 interface Where {
@@ -171,21 +150,12 @@ interface Where {
 }
 
 async function planned(scene: Scene, ordered: Ordered, where: Where): Promise<ExitCode> {
-  const { common, one, port } = scene
-  const before = await lookUp(port, one.name)
-  if (!before.ok) {
-    fail(common, 'HF_STORE_UNREACHABLE', `plans cannot be read: ${before.because}`, 'see holdfast status, ask again')
-    return EXIT.unreachable
-  }
-  if (before.plan !== null && !isOver(before.plan)) return told(scene, { how: 'busy', plan: before.plan }, NOTHING_DONE)
-  const from = lastPlace(before.plan, one.home)
-  const draft = await draftOf(scene, ordered, { ...where, from })
-  if (draft === null) {
-    const next = 'start the agents of the surviving site, then ask again'
-    fail(common, 'HF_AGENT_UNREACHABLE', `no agent of a group of ${one.name} answers`, next)
-    return EXIT.unreachable
-  }
-  const lossy = draft.losses.length > 0 && !ordered.allowDataLoss && draft.plan.steps.some(({ mayLose }) => mayLose)
+  const { common, one, platform, port } = scene
+  const order = { id: freshId(), by: whoAmI(), lossAccepted: ordered.allowDataLoss, ...where }
+  const drafted = await draftMove(one, order, { platform, port })
+  if (!drafted.ok) return notDrafted(scene, drafted)
+  const { draft } = drafted
+  const lossy = isLossy(draft) && !ordered.allowDataLoss
   const begin = draft.refusals.length === 0 && !lossy && draft.plan.steps.length > 0
   const stays = ordered.dryRun || !begin
   if (common.output === 'table') common.terminal.out(`${draftLines(draft, common.paint).join('\n')}\n`)
@@ -205,7 +175,20 @@ async function planned(scene: Scene, ordered: Ordered, where: Where): Promise<Ex
     fail(common, 'HF_PLAN_REFUSED', 'nobody agreed, so nothing was changed', 'the same command with --yes')
     return EXIT.failed
   }
-  return carryOut(scene, { kind: 'create', plan: draft.plan, ifRevision: before.revision }, 'go')
+  return carryOut(scene, { kind: 'create', plan: draft.plan, ifRevision: drafted.revision }, 'go')
+}
+
+function notDrafted(scene: Scene, drafted: Exclude<Drafted, { readonly ok: true }>): ExitCode {
+  const { common, one } = scene
+  if (drafted.kind === 'busy') return told(scene, { how: 'busy', plan: drafted.plan }, NOTHING_DONE)
+  if (drafted.kind === 'store') {
+    const words = `plans cannot be read: ${drafted.because}`
+    fail(common, 'HF_STORE_UNREACHABLE', words, 'see holdfast status, ask again')
+    return EXIT.unreachable
+  }
+  const next = 'start the agents of the surviving site, then ask again'
+  fail(common, 'HF_AGENT_UNREACHABLE', `no agent of a group of ${one.name} answers`, next)
+  return EXIT.unreachable
 }
 
 function refused({ common, words }: Scene, { refusals, losses }: Draft): ExitCode {
@@ -219,39 +202,6 @@ function refused({ common, words }: Scene, { refusals, losses }: Draft): ExitCod
   const next = `to accept it: holdfast ${words} .. --allow-data-loss`
   fail(common, 'HF_PLAN_REFUSED', `${groups} may lose acknowledged writes (R16), and nobody accepted that`, next)
   return EXIT.failed
-}
-
-async function draftOf(scene: Scene, ordered: Ordered, where: Where & { from: string }): Promise<Draft | null> {
-  const { platform, one, port } = scene
-  const wish = (kind: MoveWish['kind']): MoveWish => ({
-    id: freshId(),
-    kind,
-    ...(kind === 'evacuate' && where.from !== '' ? { from: where.from } : {}),
-    to: where.to,
-    member: where.member,
-    by: whoAmI(),
-    origin: 'operator',
-    lossAccepted: ordered.allowDataLoss,
-  })
-  const survey = await surveyOf(one, { platform, port, planned: true })
-  if (survey.groups.some(({ members }) => members.every(({ heard }) => !heard))) return null
-  if (where.member !== null) {
-    const group = survey.groups[0]
-    // A member that is not primary has nothing to give away.
-    if (group?.open === true && group.holder !== where.member)
-      return draftPlan({ ...survey, groups: [] }, wish('evacuate'))
-    return draftPlan(survey, wish('evacuate'))
-  }
-  if (!siteGone(survey, where.to)) return draftPlan(survey, wish(where.to === where.home ? 'failback' : 'switchover'))
-  return draftPlan(await surveyOf(one, { platform, port, planned: false }), wish('failover'))
-}
-
-/** A group that has to move has no primary that answers. */
-function siteGone({ groups }: Survey, to: string | null): boolean {
-  return groups.some(({ open, holder, members }) => {
-    const there = members.find(({ member }) => member === holder)?.site === to
-    return !open && !there && members.some(({ site, heard }) => site === to && heard)
-  })
 }
 
 async function agreed({ terminal }: Common): Promise<boolean> {
@@ -294,11 +244,6 @@ async function carryOut(scene: Scene, wish: Wish, why: 'go' | 'resume' | 'cancel
     },
   })
   return told(scene, { ...end, plan: end.plan ?? last }, { why, tookMs: systemClock.nowMs() - startedMs })
-}
-
-/** Those of the whole service, also where only one of its groups is moved. */
-function hooksOf(platform: Platform, name: string): ServiceSpec['hooks'] {
-  return serviceByName(platform, name)?.hooks ?? []
 }
 
 interface Ending {

@@ -22,6 +22,7 @@ function largest(): PlanRecord {
     })
     return {
       group: long('group', at),
+      epoch: 7,
       holder: long('a', at),
       open: true,
       pausedBy: null,

@@ -29,6 +29,8 @@ export interface RunOptions {
   readonly clock: Clock
   /** Aborted: nothing more is begun or written here; the plan stays as it stands. */
   readonly left: AbortSignal
+  /** What kind of process runs it; stands before the runner's name in the record. Default: `r`. */
+  readonly runs?: 'r' | 'server'
   readonly onChange?: (plan: PlanRecord, own: boolean) => void
   /** Why the store did not answer; told each time. */
   readonly onSilence?: (because: string) => void
@@ -65,7 +67,7 @@ class Run {
 
   constructor(options: RunOptions) {
     this.#options = options
-    this.#config = { ...RUNNER, ...options.config, self: `r-${freshId()}` }
+    this.#config = { ...RUNNER, ...options.config, self: `${options.runs ?? 'r'}-${freshId()}` }
     this.#state = startRunner(options.wish)
   }
 

@@ -64,6 +64,7 @@ async function factsOf(group: GroupSpec, look: GroupLook, options: SurveyOptions
   })
   return {
     group: group.name,
+    epoch: view.epoch,
     holder: view.holder,
     open: view.phase === 'open' && view.writable,
     pausedBy: view.paused?.by ?? null,

@@ -3,6 +3,7 @@ import type { AgentClient } from '@holdfast/client'
 import type { Platform, ServerSpec } from '../config/platform.ts'
 import type { Clock } from '../io/clock.ts'
 import type { Log } from '../io/log.ts'
+import type { PlanPort } from '../plans/plan-port.ts'
 import type { Services } from './access/grants.ts'
 import type { Passwords } from './access/passwords.ts'
 import type { Tries } from './access/tries.ts'
@@ -12,6 +13,8 @@ import type { Leader } from './database/leader.ts'
 import type { EventFeed } from './follow/feed.ts'
 import type { Hub } from './follow/hub.ts'
 import type { Watch } from './follow/watch.ts'
+import type { PlanFollower } from './plans/follower.ts'
+import type { PlanRuns } from './plans/runs.ts'
 
 export interface Scene {
   readonly platform: Platform
@@ -30,6 +33,9 @@ export interface Scene {
   readonly log: Log
   readonly secure: boolean
   readonly services: () => Services
+  /** Groups by the names plans are kept by: services, and `group:NAME` for groups in none. */
+  readonly scopes: ReadonlyMap<string, readonly string[]>
+  readonly plans: { readonly port: PlanPort; readonly follower: PlanFollower; readonly runs: PlanRuns }
   /** The agents beside members of this group. */
   readonly agentsOf: (group: string) => AgentClient
   /** Groups whose role claims give something, at the identity provider; null without one. */

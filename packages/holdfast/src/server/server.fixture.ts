@@ -13,6 +13,7 @@ import type { Platform } from '../config/platform.ts'
 import { type Clock, systemClock } from '../io/clock.ts'
 import { createLog } from '../io/log.ts'
 import { type RunningServer, startServer } from './wire.ts'
+import { World } from './world.fixture.ts'
 
 export const TOKEN = 'a-token-of-good-length'
 export const PASSWORD = 'correct horse battery'
@@ -30,7 +31,11 @@ export interface FakeAgent {
 
 const KEPT = 200
 
-export async function fakeAgent(name: string, members: readonly MemberStatus[]): Promise<FakeAgent> {
+export async function fakeAgent(
+  name: string,
+  members: readonly MemberStatus[],
+  world: World = new World(),
+): Promise<FakeAgent> {
   const waiting = new Set<() => void>()
   let told: ReasonLine[] = []
   let total = 0
@@ -72,10 +77,15 @@ export async function fakeAgent(name: string, members: readonly MemberStatus[]):
   async function action(request: IncomingMessage, response: ServerResponse, path: string): Promise<void> {
     const chunks: Buffer[] = []
     for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk)
-    const [, , , group = '', verb = ''] = path.split('/')
+    const [, , room, group = '', verb = ''] = path.split('/')
     const text = Buffer.concat(chunks).toString('utf8')
     const said = text === '' ? {} : (JSON.parse(text) as Record<string, unknown>)
-    asked.push({ verb, group, body: said })
+    if (room === 'groups') asked.push({ verb, group, body: said })
+    const reply = world.reply(request.method ?? '', path, said)
+    if (reply !== null) {
+      response.writeHead(reply.status, { 'content-type': 'application/json' }).end(JSON.stringify(reply.body))
+      return
+    }
     const epoch = agent.status.groups.find((record) => record.group === group)?.epoch
     if (said.ifEpoch !== undefined && said.ifEpoch !== epoch) {
       const message = `${group} is at epoch ${epoch}, not ${said.ifEpoch}`
@@ -86,6 +96,7 @@ export async function fakeAgent(name: string, members: readonly MemberStatus[]):
     const body = verb === 'pause' || verb === 'resume' ? { ok: true } : { id: 'an-intent' }
     response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(body))
   }
+  world.agents.push(agent)
   return agent
 }
 
@@ -140,7 +151,7 @@ export function memberWords(n: number, primary: boolean, group = 'orders'): Memb
     group,
     member: `${group}-${n}`,
     agent: `agent-${n}`,
-    site: 'north',
+    site: n === 3 ? 'south' : 'north',
     role: primary ? 'primary' : 'replica',
     epoch: 7,
     engine: {
@@ -167,6 +178,7 @@ export interface TestServer {
   readonly folder: string
   readonly platform: Platform
   readonly agents: readonly FakeAgent[]
+  readonly world: World
   readonly server: RunningServer
   ask(method: string, path: string, options?: AskOptions): Promise<Answer>
   /** Makes the first admin. */
@@ -211,15 +223,18 @@ export interface TestOptions {
 }
 
 export function description(ports: readonly number[], more = ''): string {
-  const agents = ports.map((port, index) => `  - { name: agent-${index + 1}, site: north, listen: 127.0.0.1:${port} }`)
+  const site = (index: number): string => (index === 2 ? 'south' : 'north')
+  const agents = ports.map(
+    (port, index) => `  - { name: agent-${index + 1}, site: ${site(index)}, listen: 127.0.0.1:${port} }`,
+  )
   const members = ports.map((_, index) => {
     const n = index + 1
     return `      - { name: orders-${n}, agent: agent-${n}, listen: 127.0.0.1:${n}, dataDir: data-${n} }`
   })
   return `version: 1
 platform: shop
-sites: [{ name: north }]
-store: { kind: embedded, listen: 127.0.0.1:9, token: { env: HOLDFAST_TOKEN } }
+sites: [{ name: north }, { name: south }, { name: hill, witness: true }]
+store: { kind: embedded, site: hill, listen: 127.0.0.1:9, token: { env: HOLDFAST_TOKEN } }
 agentDefaults: { token: { env: HOLDFAST_TOKEN } }
 agents:
 ${agents.join('\n')}
@@ -230,6 +245,8 @@ groups:
     members:
 ${members.join('\n')}
     secrets: { superuser: { env: HOLDFAST_TOKEN }, replication: { env: HOLDFAST_TOKEN } }
+services:
+  - { name: shop, home: north, objectives: { rto: 10s, rpo: 0s }, groups: [{ group: orders }] }
 server:
   listen: 127.0.0.1:8
 ${more}`
@@ -237,7 +254,8 @@ ${more}`
 
 export async function testServer(options: TestOptions = {}): Promise<TestServer> {
   const folder = mkdtempSync(join(tmpdir(), 'holdfast-server-'))
-  const agents = await Promise.all([1, 2, 3].map((n) => fakeAgent(`agent-${n}`, [memberWords(n, n === 1)])))
+  const world = new World()
+  const agents = await Promise.all([1, 2, 3].map((n) => fakeAgent(`agent-${n}`, [memberWords(n, n === 1)], world)))
   const file = join(folder, 'holdfast.yaml')
   writeFileSync(
     file,
@@ -263,7 +281,7 @@ export async function testServer(options: TestOptions = {}): Promise<TestServer>
   const { url } = server
   const ask = (method: string, path: string, more: AskOptions = {}) => askAt(url, method, path, more)
   return {
-    ...{ url, folder, platform, agents, server, ask },
+    ...{ url, folder, platform, agents, world, server, ask },
     code: server.code ?? '',
     admin: async () => sessionFrom(await ask('POST', '/session/first-admin', { body: adminBody(server.code ?? '') })),
     login: async (user, password) => sessionFrom(await ask('POST', '/session', { body: { user, password } })),

@@ -35,7 +35,12 @@ const events = async (query = ''): Promise<ApiEvent[]> =>
 
 describe('state', () => {
   it('every document answers as the contract says', async () => {
-    const paths: Record<string, string> = { group: '/groups/orders' }
+    const paths: Record<string, string> = {
+      group: '/groups/orders',
+      service: '/services/shop',
+      plans: '/services/shop/plans',
+      draftPlan: '/services/shop/dry-run?to=south',
+    }
     for (const [id, route] of Object.entries<ApiRoute>(API_ROUTES)) {
       if (route.method !== 'GET' || typeof route.answer === 'string' || route.path.includes(':id')) continue
       if (id === 'explainGroup') continue

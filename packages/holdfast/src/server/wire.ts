@@ -2,6 +2,7 @@
 import { mkdirSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
+import type { ApiGroup } from '@holdfast/client'
 import { keyText, pemText } from '../config/pem.ts'
 import { type AgentSpec, type GroupSpec, groupByName, type Platform, type ServerSpec } from '../config/platform.ts'
 import { HoldfastError } from '../errors.ts'
@@ -21,16 +22,20 @@ import { forgetOldEvents } from './events.ts'
 import { EventFeed } from './follow/feed.ts'
 import { Hub } from './follow/hub.ts'
 import { Recorder } from './follow/recorder.ts'
+import { serviceGist, serviceOf } from './follow/standing.ts'
 import { Watch } from './follow/watch.ts'
 import { actionHandlers } from './handlers/actions.ts'
 import { auditHandlers } from './handlers/audit.ts'
+import { serviceHandlers } from './handlers/moves.ts'
 import { oidcHandlers } from './handlers/oidc.ts'
+import { planHandlers } from './handlers/plans.ts'
 import { figuresOf, platformHandlers } from './handlers/platform.ts'
 import { sessionHandlers } from './handlers/session.ts'
 import { userHandlers } from './handlers/users.ts'
 import { type Door, openDoor, type PlainAnswer } from './http/door.ts'
 import { readStatic } from './http/static-files.ts'
 import { ServerMetrics } from './metrics.ts'
+import { PlanDesk, scopesOf } from './plans/desk.ts'
 import { groupNames, type Scene } from './scene.ts'
 
 export interface ServerOptions {
@@ -95,6 +100,8 @@ class Body {
   readonly #feed: EventFeed
   readonly #recorder: Recorder
   readonly #watch: Watch
+  readonly #desk: PlanDesk
+  readonly #told = new Map<string, string>()
   readonly #metrics = new ServerMetrics()
   readonly #scene: Scene
   readonly #timers: NodeJS.Timeout[] = []
@@ -127,12 +134,21 @@ class Body {
       onChanged: (agents, groups) => {
         for (const group of groups) this.#recorder.changed(group)
         this.#hub.changed(agents, groups)
+        this.#desk.heard(groups)
+        this.#tellServices(groups)
         void this.#recorder.flush()
       },
     })
     const services: Services = new Map(
       platform.services.map(({ name: service, groups }) => [service, groups.map(({ group }) => group)] as const),
     )
+    const scopes = scopesOf(platform, services)
+    this.#desk = new PlanDesk({
+      ...{ platform, scopes, leader: this.#leader, read, clock, log, name },
+      agents: () => this.#watch.agents(),
+      onPlan: (plan, groups) => this.#hub.plan(plan, groups),
+      onWritten: () => this.#feed.poke(),
+    })
     const clients = new Map(
       platform.groups.map((group) => [group.name, clientFor(agentsBeside(platform, group), ATTEMPT_MS)] as const),
     )
@@ -148,6 +164,8 @@ class Body {
       signer: { key, platform: platform.name, file: join(spec.dir, 'audit-checkpoints.jsonl') },
       secure: spec.tls !== null,
       services: () => services,
+      scopes,
+      plans: this.#desk,
       agentsOf: (group) => {
         const client = groupByName(platform, group) === null ? undefined : clients.get(group)
         if (client !== undefined) return client
@@ -163,6 +181,7 @@ class Body {
     await this.#feed.start()
     await this.#leader.turn()
     this.#watch.start()
+    this.#desk.follower.start()
     this.#every(TURN_MS, () => this.#turn())
     this.#every(FIGURES_MS, async () => this.#figures())
     this.#every(CHECKPOINT_MS, () => this.#checkpoint())
@@ -179,6 +198,7 @@ class Body {
     for (const timer of this.#timers) clearInterval(timer)
     this.#hub.close()
     await this.#door?.close()
+    await this.#desk.close()
     await this.#watch.close()
     await this.#recorder.flush().catch(() => undefined)
     await this.#checkpoint().catch(() => undefined)
@@ -208,6 +228,8 @@ class Body {
       handlers: {
         ...platformHandlers(this.#scene),
         ...actionHandlers(this.#scene),
+        ...serviceHandlers(this.#scene),
+        ...planHandlers(this.#scene),
         ...sessionHandlers(this.#scene),
         ...userHandlers(this.#scene),
         ...auditHandlers(this.#scene),
@@ -272,6 +294,21 @@ class Body {
     const now = await this.#leader.turn()
     if (now.leading !== before.leading) this.#options.log.info({ ...now }, now.leading ? 'leads' : 'leads-no-longer')
     await this.#recorder.flush()
+    await this.#desk.turn()
+  }
+
+  /** A service is what its groups are. */
+  #tellServices(changed: readonly ApiGroup[]): void {
+    const names = new Set(changed.map(({ group }) => group))
+    for (const spec of this.#options.platform.services) {
+      if (!spec.groups.some(({ group }) => names.has(group))) continue
+      const service = serviceOf(spec, this.#watch.groups())
+      if (service === null) continue
+      const gist = serviceGist(service)
+      if (this.#told.get(spec.name) === gist) continue
+      this.#told.set(spec.name, gist)
+      this.#hub.service(service)
+    }
   }
 
   async #checkpoint(): Promise<void> {

@@ -143,7 +143,7 @@ export function siteOf(member: string): string {
 }
 
 function factsOf(world: PlanWorld, name: string): GroupFacts {
-  const { holder, writable, pausedBy } = world.group(name)
+  const { holder, writable, pausedBy, epoch } = world.group(name)
   const members = ['n', 's'].map((end) => ({
     member: `${name}-${end}`,
     site: siteOf(`${name}-${end}`),
@@ -155,6 +155,7 @@ function factsOf(world: PlanWorld, name: string): GroupFacts {
   }))
   return {
     group: name,
+    epoch,
     holder,
     open: writable,
     pausedBy,

@@ -23,6 +23,7 @@ export interface MemberFacts {
 
 export interface GroupFacts {
   readonly group: GroupName
+  readonly epoch: number
   readonly holder: MemberName | null
   /** Open for writes, and its holder's agent says so itself. */
   readonly open: boolean
@@ -75,6 +76,28 @@ export interface Draft {
   readonly losses: readonly Loss[]
   /** Empty: it may begin. */
   readonly refusals: readonly string[]
+  /** Of every group of the service when it was looked at. */
+  readonly epochs: Readonly<Record<GroupName, number>>
+}
+
+/** It may begin only when somebody accepted that acknowledged writes are lost (R16). */
+export function isLossy({ plan, losses }: Draft): boolean {
+  return losses.length > 0 && plan.steps.some(({ mayLose }) => mayLose)
+}
+
+/**
+ * All that somebody agrees to who agrees to a plan: what is done to whom in which order, what may be lost, and the
+ * leaderships it was drawn from. Not who asked, nor what moves all the time: figures and predictions.
+ */
+export function gistOf({ plan, losses, epochs }: Draft): string {
+  const { scope, kind, from, to } = plan
+  const steps = plan.steps.map((step) => {
+    const { id, kind: does, group, member, from: old, hook, after, onFailure, wayBack, mayLose } = step
+    return [id, does, group, member, old, hook, after, onFailure, wayBack, mayLose]
+  })
+  const lost = losses.map(({ group, bytes }) => [group, bytes])
+  const led = Object.entries(epochs).sort(([a], [b]) => (a < b ? -1 : 1))
+  return JSON.stringify([scope, kind, from, to, steps, lost, led])
 }
 
 /** Looks of a step at its group go on until its deadline; a request that was refused is made again this often. */
@@ -98,7 +121,8 @@ export function draftPlan(survey: Survey, wish: MoveWish): Draft {
   const steps = moving.length === 0 ? [] : graph(survey, wish, moving)
   const refusals = moving.flatMap((one) => one.refusal ?? [])
   const losses = moving.flatMap((one) => one.loss ?? [])
-  return { plan: record(survey, wish, steps, from), losses, refusals }
+  const epochs = Object.fromEntries(survey.groups.map(({ group, epoch }) => [group, epoch]))
+  return { plan: record(survey, wish, steps, from), losses, refusals, epochs }
 }
 
 function record(survey: Survey, wish: MoveWish, steps: readonly PlanStep[], from: string | null): PlanRecord {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { PROFILES } from '../settings.ts'
 import { advance } from './advance.ts'
-import { draftPlan, type GroupFacts, type MoveWish, type Survey } from './draft.ts'
+import { draftPlan, type GroupFacts, gistOf, type MoveWish, type Survey } from './draft.ts'
 import { ensure, type GroupView } from './ensure.ts'
 import { isOver, type PlanPhase, type PlanRecord, type PlanStep, stepById, withStep } from './plan.ts'
 import { type RunnerConfig, type RunnerEvent, type RunnerState, startRunner, stepRunner, type Wish } from './runner.ts'
@@ -21,6 +21,7 @@ function facts(group: string, change: Partial<GroupFacts> = {}): GroupFacts {
   })
   return {
     group,
+    epoch: 7,
     holder: `${group}-1`,
     open: true,
     pausedBy: null,
@@ -311,3 +312,24 @@ for (const [what, origin, change, expected] of FOLLOWS) {
     )
   })
 }
+
+test('who wants one plan cancelled or resumed does not touch the next one', () => {
+  for (const wish of [
+    { kind: 'cancel', by: 'ann', id: 'an-older-one' } as const,
+    { kind: 'resume', id: 'an-older-one' } as const,
+  ]) {
+    const told = begun(wish, plan())
+    assert.deepEqual(told.actions, ['end'])
+    assert.equal(told.state.end, 'nothing')
+  }
+})
+
+test('the gist of a plan is another for another order, loss, or leadership, and the same for other figures', () => {
+  const gist = (survey: Survey, change: Partial<MoveWish> = {}): string =>
+    gistOf(draftPlan(survey, { ...WISH, ...change }))
+  const same = gist(SURVEY)
+  assert.equal(gist({ ...SURVEY, past: { 'move stock': [7] } }, { id: 'another', by: 'ann' }), same)
+  const led = { ...SURVEY, groups: SURVEY.groups.map((group) => ({ ...group, epoch: group.epoch + 1 })) }
+  assert.notEqual(gist(led), same)
+  assert.notEqual(gist({ ...SURVEY, order: SURVEY.order.map(({ group }) => ({ group, after: [] })) }), same)
+})

@@ -21,8 +21,9 @@ export interface RunnerConfig {
 export type Wish =
   /** `ifRevision`: the record when the plan was made; another one means that others have acted since. */
   | { readonly kind: 'create'; readonly plan: PlanRecord; readonly ifRevision?: number }
-  | { readonly kind: 'resume' }
-  | { readonly kind: 'cancel'; readonly by: string }
+  /** `id`: only of this plan; who looked at one must not touch the next. */
+  | { readonly kind: 'resume'; readonly id?: string }
+  | { readonly kind: 'cancel'; readonly by: string; readonly id?: string }
 
 export type End = 'over' | 'busy' | 'taken-over' | 'nothing'
 
@@ -160,6 +161,7 @@ function enter(turn: Turn, there: PlanRecord | null): void {
     else if (there?.id === wish.plan.id) end(turn, 'over', there)
     else send(turn, { ...wish.plan, epoch: (there?.epoch ?? 0) + 1, runner: self, beat: 1 })
   } else if (there === null) end(turn, 'nothing', null)
+  else if (wish.id !== undefined && wish.id !== there.id) end(turn, 'nothing', there)
   else if (isOver(there)) end(turn, seen?.first === there.stamp ? 'nothing' : 'over', there)
   else if (wish.kind === 'cancel' && there.cancel === null) send(turn, { ...there, cancel: { by: wish.by } })
   else if (seen !== null && turn.nowMs - seen.atMs >= takeoverMs)

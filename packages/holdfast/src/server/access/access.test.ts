@@ -7,7 +7,7 @@ import { adminBody, PASSWORD, type Session, type TestServer, testServer } from '
 
 const routes = Object.entries<ApiRoute>(API_ROUTES)
 const filled = (path: string): string =>
-  path.replace(':group', 'orders').replace(':user', 'root').replace(':id', 'an-id')
+  path.replace(':group', 'orders').replace(':service', 'shop').replace(':user', 'root').replace(':id', 'an-id')
 
 let server: TestServer
 let root: Session

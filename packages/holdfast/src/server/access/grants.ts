@@ -58,18 +58,32 @@ export function readable(who: Principal, groups: readonly string[], services: Se
 
 export interface Asked {
   readonly route: ApiRoute
-  /** The group in the path, if there is one. */
-  readonly group: string | null
+  /** The group in the path, or those of its service, if there is one. */
+  readonly over: readonly string[] | null
   readonly groups: readonly string[]
   readonly services: Services
 }
 
-export function mayCall(who: Principal, { route, group, groups, services }: Asked): boolean {
+export function mayCall(who: Principal, { route, over, groups, services }: Asked): boolean {
   const { needs } = route
   if (needs === 'public' || needs === 'session') return true
-  if (group !== null || needs !== 'read') return rightsOver(who, group, services).has(needs)
+  if (over !== null) return mayOver(who, needs, over, services)
+  if (needs !== 'read') return rightsOver(who, null, services).has(needs)
   // What is read of the whole is narrowed to the groups that may be seen; there must be one.
   return readable(who, groups, services)?.size !== 0
+}
+
+/** Over each of these groups. What has no group (nobody knows it) asks for the right over everything. */
+export function mayOver(who: Principal, right: Right, groups: readonly string[], services: Services): boolean {
+  if (groups.length === 0) return rightsOver(who, null, services).has(right)
+  return groups.every((group) => rightsOver(who, group, services).has(right))
+}
+
+/** Groups of a service; a group in none is one of its own, named `group:NAME`, as plans call it. */
+export function groupsOfScope(scope: string, groups: readonly string[], services: Services): readonly string[] {
+  const alone = scope.startsWith('group:') ? scope.slice('group:'.length) : null
+  if (alone === null) return services.get(scope) ?? []
+  return groups.includes(alone) && ![...services.values()].some((own) => own.includes(alone)) ? [alone] : []
 }
 
 /** As the audit log and the agents are told. */

@@ -1,5 +1,6 @@
 /** What people ask of a platform, and the approvals some of it needs. */
 import { z } from 'zod'
+import { PLAN_KINDS, planSchema } from './plans.ts'
 import { id, name, named, text, wallMs, whole } from './shape.ts'
 
 /** As agents allow it: a pause that is forgotten ends by itself. */
@@ -46,11 +47,25 @@ export const approvalSchema = named(
   'Approval',
   z.object({
     id: z.string(),
-    action: z.enum(['switchover', 'failover']),
-    group: z.string(),
+    action: z.enum(['switchover', 'failover', 'plan']),
+    group: z.string().nullable().describe('Null: it is about a service.'),
     to: z.string().nullable(),
+    plan: z
+      .object({
+        service: z.string(),
+        kind: z.enum(PLAN_KINDS),
+        from: z.string().nullable(),
+        to: z.string().nullable(),
+        member: z.string().nullable(),
+        steps: z.array(z.string()),
+        losses: z.array(z.string()),
+        digest: z.string().describe('What was shown to who asked. Another plan is refused, and the request has ended.'),
+      })
+      .nullable(),
     allowDataLoss: z.boolean(),
-    epoch: whole().describe('Of the group when it was asked for. At another one it is refused and has ended.'),
+    epoch: whole().describe(
+      'Of the group when it was asked for. At another one it is refused and has ended. Of a plan the digest counts.',
+    ),
     state: z.enum(['waiting', 'approved', 'rejected', 'expired', 'failed']),
     askedBy: z.string(),
     askedMs: wallMs(),
@@ -58,7 +73,7 @@ export const approvalSchema = named(
     decidedBy: z.string().nullable(),
     decidedMs: wallMs().nullable(),
     because: z.string().describe('Words of who decided, or what the agent said.'),
-    intent: z.string().nullable().describe('Number of the request at the agents once it was handed over.'),
+    intent: z.string().nullable().describe('Number of the request at the agents, or of the plan, once it was begun.'),
   }),
 )
 
@@ -72,6 +87,14 @@ export const askedSchema = named(
   'Asked',
   z.object({
     intent: z.string().nullable().describe('Follow it at /groups/{group}/intents/{id}.'),
+    approval: approvalSchema.nullable().describe('There when it waits for somebody else.'),
+  }),
+)
+
+export const planAskedSchema = named(
+  'PlanAsked',
+  z.object({
+    plan: planSchema.nullable().describe('There when it has begun.'),
     approval: approvalSchema.nullable().describe('There when it waits for somebody else.'),
   }),
 )

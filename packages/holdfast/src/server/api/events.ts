@@ -1,6 +1,7 @@
 /** What happened: numbered events, and the incidents they belong to. Numbers only grow, and none is left out. */
 import { z } from 'zod'
-import { agentSchema, figuresSchema, groupSchema, platformSchema } from './platform.ts'
+import { planSchema } from './plans.ts'
+import { agentSchema, figuresSchema, groupSchema, platformSchema, serviceSchema } from './platform.ts'
 import { detail, id, name, named, wallMs, whole } from './shape.ts'
 
 export const EVENT_KINDS = [
@@ -13,6 +14,7 @@ export const EVENT_KINDS = [
   'incident',
   'action',
   'approval',
+  'plan',
   'server',
 ] as const
 export type EventKind = (typeof EVENT_KINDS)[number]
@@ -98,6 +100,8 @@ export const streamSchema = named(
     z.object({ type: z.literal('incident'), data: incidentSchema }),
     z.object({ type: z.literal('group'), data: groupSchema }),
     z.object({ type: z.literal('agent'), data: agentSchema }),
+    z.object({ type: z.literal('service'), data: serviceSchema }),
+    z.object({ type: z.literal('plan'), data: planSchema }),
     z.object({ type: z.literal('figures'), data: figuresSchema }),
   ]),
 )

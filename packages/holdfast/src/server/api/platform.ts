@@ -1,5 +1,6 @@
 /** The platform as it is now: sites, agents, groups, members, services. Made by the server from what the agents say. */
 import { z } from 'zod'
+import { planSchema, serviceMoveSchema } from './plans.ts'
 import { detail, named, wallMs, whole } from './shape.ts'
 
 export const verdictSchema = named(
@@ -124,6 +125,33 @@ export const serviceSchema = named(
     rpoMs: z.number().nullable().describe('Objective: how much may be lost.'),
     verdict: verdictSchema,
     loss: lossSchema,
+    home: z.string().describe('Site where it should be.'),
+    at: z.string().nullable().describe('Site where all its groups are led; null: not at one.'),
+    places: z
+      .array(z.object({ group: z.string(), site: z.string().nullable(), after: z.array(z.string()) }))
+      .describe('Where each group is led, and what must be up before it.'),
+    siteLoss: z.enum(['automatic', 'ask']),
+    comeHome: z.enum(['never', 'when-healthy', 'ask']),
+    hooks: z.array(
+      z.object({
+        name: z.string(),
+        when: z.enum(['before', 'after']),
+        group: z.string().nullable(),
+        deadlineMs: z.number(),
+      }),
+    ),
+  }),
+)
+
+export const serviceDetailSchema = named(
+  'ServiceDetail',
+  z.object({
+    service: serviceSchema,
+    plan: planSchema.nullable().describe('The last one, with its measured times.'),
+    moves: z
+      .array(serviceMoveSchema)
+      .nullable()
+      .describe('How it could move to each other site now, and who would refuse; null: a group of it is silent.'),
   }),
 )
 
@@ -146,6 +174,7 @@ export const platformSchema = named(
     agents: z.array(agentSchema),
     groups: z.array(groupSchema),
     services: z.array(serviceSchema),
+    plans: z.array(planSchema).describe('The last plan of each service that had one.'),
   }),
 )
 

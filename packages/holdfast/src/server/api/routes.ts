@@ -8,6 +8,7 @@ import * as access from './access.ts'
 import * as actions from './actions.ts'
 import * as audit from './audit.ts'
 import * as events from './events.ts'
+import * as plans from './plans.ts'
 import * as platform from './platform.ts'
 import type { Right } from './roles.ts'
 
@@ -16,7 +17,7 @@ export interface ApiRoute {
   /** Below `/api/v1`; `:name` takes one segment. */
   readonly path: string
   readonly summary: string
-  /** `public`: no session; `session`: any; a right: over the group in the path, or over the whole platform. */
+  /** `public`: no session; `session`: any; a right: over what is in the path, or over everything. */
   readonly needs: Right | 'session' | 'public'
   readonly params?: z.ZodType
   readonly query?: z.ZodType
@@ -140,6 +141,71 @@ const ACTION_ROUTES = {
     params: actions.idParams,
     body: actions.decisionBody,
     answer: actions.approvalSchema,
+  },
+} as const satisfies Record<string, ApiRoute>
+
+const { serviceParams, planParams } = plans
+
+const SERVICE_ROUTES = {
+  services: {
+    ...read,
+    path: '/services',
+    summary: 'All services: where they are, safe or not, the last plan, and how each could move now',
+    answer: platform.serviceDetailSchema.array(),
+  },
+  service: {
+    ...read,
+    path: '/services/:service',
+    summary: 'One service, and how it could move now',
+    params: serviceParams,
+    answer: platform.serviceDetailSchema,
+  },
+  draftPlan: {
+    ...read,
+    path: '/services/:service/dry-run',
+    summary: 'The plan of a move: steps with predicted times, what could be lost, who would refuse; changes nothing',
+    params: serviceParams,
+    query: plans.draftQuery,
+    answer: plans.planDraftSchema,
+  },
+  plans: {
+    ...read,
+    path: '/services/:service/plans',
+    summary: 'Its plans, newest first',
+    params: serviceParams,
+    query: plans.planQuery,
+    answer: plans.planSchema.array(),
+  },
+  plan: {
+    ...read,
+    path: '/services/:service/plans/:id',
+    summary: 'How far one plan is, or how it ended',
+    params: planParams,
+    answer: plans.planSchema,
+  },
+  beginPlan: {
+    ...operate,
+    path: '/services/:service/plans',
+    summary: 'Move the service, or its primary away from one member; where it may lose data, after an approval',
+    params: serviceParams,
+    body: plans.planBody,
+    answer: actions.planAskedSchema,
+  },
+  cancelPlan: {
+    ...operate,
+    path: '/services/:service/plans/:id/cancel',
+    summary: 'Take the plan back',
+    params: planParams,
+    body: actions.emptyBody,
+    answer: plans.planSchema,
+  },
+  resumePlan: {
+    ...operate,
+    path: '/services/:service/plans/:id/resume',
+    summary: 'Go on with a plan whose runner is gone',
+    params: planParams,
+    body: actions.emptyBody,
+    answer: plans.planSchema,
   },
 } as const satisfies Record<string, ApiRoute>
 
@@ -288,6 +354,7 @@ const AUDIT_ROUTES = {
 export const API_ROUTES = {
   ...PLATFORM_ROUTES,
   ...ACTION_ROUTES,
+  ...SERVICE_ROUTES,
   ...SESSION_ROUTES,
   ...ACCESS_ROUTES,
   ...AUDIT_ROUTES,

@@ -63,6 +63,13 @@ export const MIGRATIONS: readonly Migration[] = [
     name: 'log-ins at the provider by address',
     statements: ["alter table oidc_flows add column address text not null default ''"],
   },
+  {
+    name: 'plans of services',
+    statements: [
+      'create table plans (id text primary key, scope text not null, seen_ms bigint not null, body text not null)',
+      'create index plans_by_scope on plans (scope, seen_ms)',
+    ],
+  },
 ]
 
 export interface Migrating {

@@ -9,6 +9,7 @@ export interface Tables {
   readonly events: EventRow
   readonly incidents: IncidentRow
   readonly approvals: ApprovalRow
+  readonly plans: PlanRow
   readonly users: UserRow
   readonly sessions: SessionRow
   readonly tokens: TokenRow
@@ -57,6 +58,14 @@ export interface ApprovalRow {
   readonly state: string
   readonly asked_ms: number
   readonly expires_ms: number
+  readonly body: string
+}
+
+/** What became of plans of services; the plan itself is in the store of leases. */
+export interface PlanRow {
+  readonly id: string
+  readonly scope: string
+  readonly seen_ms: number
   readonly body: string
 }
 

@@ -2,7 +2,7 @@
  * Who listens to the stream. Each message is made into bytes once; who reads too slowly is cut off and comes back with
  * the number of the last event he has. Memory is bounded by listeners times `BACKLOG_BYTES_MAX`.
  */
-import type { ApiAgent, ApiEvent, ApiFigures, ApiGroup, ApiIncident } from '@holdfast/client'
+import type { ApiAgent, ApiEvent, ApiFigures, ApiGroup, ApiIncident, ApiPlan, ApiService } from '@holdfast/client'
 
 /** A screen each for a large team, and some programs. */
 export const LISTENERS_MAX = 500
@@ -45,6 +45,15 @@ export class Hub {
     this.#send(incident.group, messageText('incident', incident))
   }
 
+  /** `groups`: of its service; who may read them all is told. */
+  plan(plan: ApiPlan, groups: readonly string[]): void {
+    this.#send(groups, messageText('plan', plan))
+  }
+
+  service(service: ApiService): void {
+    this.#send(service.groups, messageText('service', service))
+  }
+
   figures(make: (groups: ReadonlySet<string> | null) => ApiFigures): void {
     let all: string | null = null
     for (const listener of this.#listeners) {
@@ -59,9 +68,11 @@ export class Hub {
     for (const { cut } of [...this.#listeners]) cut()
   }
 
-  #send(group: string | null, text: string): void {
+  #send(over: string | null | readonly string[], text: string): void {
+    const needed = over === null ? [] : typeof over === 'string' ? [over] : over
     for (const listener of this.#listeners) {
-      if (listener.groups === null || group === null || listener.groups.has(group)) this.#write(listener, text)
+      const { groups } = listener
+      if (groups === null || needed.every((group) => groups.has(group))) this.#write(listener, text)
     }
   }
 

@@ -5,11 +5,12 @@
 import type { ApiApproval, Result } from '@holdfast/client'
 import { HoldfastError } from '../../errors.ts'
 import { freshId } from '../../io/random.ts'
-import { type Principal, rightsOver } from '../access/grants.ts'
+import { mayOver, type Principal, rightsOver } from '../access/grants.ts'
 import { document, type Handlers } from '../http/request.ts'
 import type { Scene } from '../scene.ts'
 import { agentAnswer, groupOr404, outcomeOf, wordsOf } from './agents.ts'
-import { approvalsFor, closeApproval, findApproval, openApproval } from './approvals.ts'
+import { type Asker, approvalsFor, closeApproval, findApproval, groupsOf, openApproval, present } from './approvals.ts'
+import { beginApproved } from './plans.ts'
 import { unknown } from './platform.ts'
 import { type Deed, leaveTrail } from './trail.ts'
 
@@ -17,11 +18,6 @@ type ActionHandlers = Pick<
   Handlers,
   'switchover' | 'failover' | 'intent' | 'pause' | 'resume' | 'automation' | 'approvals' | 'approve' | 'reject'
 >
-
-interface Asker {
-  readonly who: Principal
-  readonly address: string
-}
 
 interface Move {
   readonly action: 'switchover' | 'failover'
@@ -62,12 +58,6 @@ export function actionHandlers(scene: Scene): ActionHandlers {
   }
 }
 
-/** A route that needs a right has somebody who has it. */
-export function present(who: Principal | null): Principal {
-  if (who === null) throw new HoldfastError('HF_AUTH_REQUIRED', 'nobody is logged in', 'log in')
-  return who
-}
-
 async function asked(
   scene: Scene,
   asker: Asker,
@@ -80,7 +70,9 @@ async function asked(
     throw new HoldfastError('HF_BODY_INVALID', `${move.to} is no member of ${move.group}`, `use one of ${names}`)
   }
   if (waits && !move.dryRun) {
-    const approval = await openApproval(scene, asker, { id: freshId(), ...move, epoch: move.ifEpoch ?? epoch })
+    const approval = await openApproval(scene, asker, {
+      ...{ id: freshId(), ...move, plan: null, epoch: move.ifEpoch ?? epoch },
+    })
     return { intent: null, approval }
   }
   return { intent: agentAnswer(await carryOut(scene, asker, move)).id, approval: null }
@@ -181,7 +173,7 @@ function approvalHandlers(scene: Scene): Pick<ActionHandlers, 'approvals' | 'app
     approve: async ({ params, body, who, address }) => {
       const asker = { who: present(who), address }
       const approval = await decidable(scene, asker.who, params.id)
-      if (!rightsOver(asker.who, approval.group, scene.services()).has('approve')) throw notYours(asker.who)
+      if (!mayOver(asker.who, 'approve', groupsOf(scene, approval), scene.services())) throw notYours(asker.who)
       if (approval.askedBy === asker.who.user) {
         const message = 'who asks for something does not approve it'
         throw new HoldfastError('HF_FORBIDDEN', message, 'let another approver look at it')
@@ -189,23 +181,38 @@ function approvalHandlers(scene: Scene): Pick<ActionHandlers, 'approvals' | 'app
       // First decided, then carried out: nobody can carry it out twice.
       const because = body.because ?? ''
       const decided = await closeApproval(scene, asker, approval, { state: 'approved', because, intent: null })
-      const result = await carryOut(scene, asker, { ...approval, dryRun: false, ifEpoch: approval.epoch })
-      const intent = result.ok ? result.value.id : null
-      const state = result.ok ? 'approved' : 'failed'
-      const words = result.ok ? because : wordsOf(result)
-      const closed = await closeApproval(scene, asker, decided, { state, because: words, intent })
-      if (!result.ok && result.kind === 'refused' && result.code === 'HF_GROUP_CHANGED') throw outdated(result, closed)
-      return document(closed)
+      return document(await carriedOut(scene, asker, decided))
     },
     reject: async ({ params, body, who, address }) => {
       const asker = { who: present(who), address }
       const approval = await decidable(scene, asker.who, params.id)
-      const may = rightsOver(asker.who, approval.group, scene.services()).has('approve')
+      const may = mayOver(asker.who, 'approve', groupsOf(scene, approval), scene.services())
       if (!may && approval.askedBy !== asker.who.user) throw notYours(asker.who)
       const because = body.because ?? ''
       return document(await closeApproval(scene, asker, approval, { state: 'rejected', because, intent: null }))
     },
   }
+}
+
+/** What an approver agreed to, handed over; why it could not be is kept with it. */
+async function carriedOut(scene: Scene, asker: Asker, decided: ApiApproval): Promise<ApiApproval> {
+  const close = (state: 'approved' | 'failed', words: string, intent: string | null) =>
+    closeApproval(scene, asker, decided, { state, because: words, intent })
+  const { action, group, to, allowDataLoss, epoch, because } = decided
+  if (action === 'plan' || group === null) {
+    try {
+      return await close('approved', because, (await beginApproved(scene, asker, decided)).id)
+    } catch (error) {
+      await close('failed', error instanceof HoldfastError ? `${error.code}: ${error.message}` : 'an error', null)
+      throw error
+    }
+  }
+  const result = await carryOut(scene, asker, { action, group, to, allowDataLoss, dryRun: false, ifEpoch: epoch })
+  const closed = result.ok
+    ? await close('approved', because, result.value.id)
+    : await close('failed', wordsOf(result), null)
+  if (!result.ok && result.kind === 'refused' && result.code === 'HF_GROUP_CHANGED') throw outdated(result, closed)
+  return closed
 }
 
 function outdated({ message }: { readonly message: string }, { id }: ApiApproval): HoldfastError {
@@ -219,7 +226,7 @@ function notYours({ user }: Principal): HoldfastError {
 
 async function decidable(scene: Scene, who: Principal, id: string): Promise<ApiApproval> {
   const approval = await findApproval(scene, id)
-  const may = approval !== null && rightsOver(who, approval.group, scene.services()).has('read')
+  const may = approval !== null && mayOver(who, 'read', groupsOf(scene, approval), scene.services())
   if (approval === null || !may) throw unknown('approval', id)
   if (approval.state !== 'waiting') {
     throw new HoldfastError(

@@ -1,11 +1,12 @@
 /** What is so now, and what happened. Everything is narrowed to the groups the asker may read. */
-import type { ApiFigures, ApiGroup, ApiIncident, ApiPlatform, ApiService } from '@holdfast/client'
-import type { ServiceSpec } from '../../config/platform.ts'
+import type { ApiFigures, ApiGroup, ApiIncident, ApiPlatform } from '@holdfast/client'
 import { HoldfastError } from '../../errors.ts'
 import { type Principal, readable } from '../access/grants.ts'
 import { eventsAfter, eventsOf, oldestEventNumber } from '../events.ts'
 import { BACKLOG_BYTES_MAX, eventText, LISTENERS_MAX, type Listener, messageText } from '../follow/hub.ts'
+import { serviceOf } from '../follow/standing.ts'
 import { document, type Handlers, type StreamSink } from '../http/request.ts'
+import { planOf } from '../plans/plan-view.ts'
 import { groupNames, type Scene } from '../scene.ts'
 import { agentAnswer, groupOr404 } from './agents.ts'
 
@@ -95,33 +96,17 @@ export function platformDocument(scene: Scene, groups: ReadonlySet<string> | nul
     store: { kind: platform.store.kind, site: platform.store.kind === 'embedded' ? platform.store.site : null },
     agents: watch.agents(),
     groups: shown,
-    services: platform.services.flatMap((service) => serviceOf(service, shown)),
+    services: platform.services.flatMap((service) => serviceOf(service, shown) ?? []),
+    plans: scene.plans.follower
+      .all()
+      .flatMap((sight) => (seesAll(scene, groups, sight.record.scope) ? planOf(sight) : [])),
   }
 }
 
-/** Only for who may read all its groups; it is as safe as the worst of them. */
-function serviceOf({ name, groups, objectives }: ServiceSpec, shown: readonly ApiGroup[]): readonly ApiService[] {
-  const own = groups.flatMap(({ group }) => shown.find((item) => item.group === group) ?? [])
-  const [first] = own
-  if (first === undefined || own.length < groups.length) return []
-  const unsafe = own.find(({ verdict }) => !verdict.safe)
-  const rank = ({ loss }: ApiGroup): number => LOSSES.indexOf(loss.kind)
-  const worst = own.reduce((a, b) => (rank(b) > rank(a) || (b.loss.bytes ?? 0) > (a.loss.bytes ?? 0) ? b : a), first)
-  const safe = { safe: true, because: 'each of its groups is' }
-  return [
-    {
-      service: name,
-      groups: own.map(({ group }) => group),
-      rtoMs: objectives?.rtoMs ?? null,
-      rpoMs: objectives?.rpoMs ?? null,
-      verdict: unsafe === undefined ? safe : { safe: false, because: `${unsafe.group}: ${unsafe.verdict.because}` },
-      loss: { ...worst.loss, because: `${worst.group}: ${worst.loss.because}` },
-    },
-  ]
+/** Only for who may read all groups of it. */
+function seesAll({ scopes }: Scene, groups: ReadonlySet<string> | null, scope: string): boolean {
+  return groups === null || (scopes.get(scope)?.every((group) => groups.has(group)) ?? false)
 }
-
-/** From the best to the worst. */
-const LOSSES: readonly string[] = ['nothing', 'bytes', 'unknown', 'everything']
 
 export function figuresOf(groups: readonly ApiGroup[], wallMs: number): ApiFigures {
   return {

@@ -8,7 +8,7 @@ import { cookieText } from '../http/cookies.ts'
 import { SESSION_COOKIE } from '../http/guarded.ts'
 import { document, type Extras, type Handlers } from '../http/request.ts'
 import type { Scene } from '../scene.ts'
-import { present } from './actions.ts'
+import { present } from './approvals.ts'
 import { changeWithTrail, leaveTrail } from './trail.ts'
 
 type SessionHandlers = Pick<Handlers, 'methods' | 'login' | 'session' | 'logout' | 'firstAdmin' | 'changePassword'>

@@ -17,7 +17,7 @@ import type { Writing } from '../database/database.ts'
 import type { UserRow } from '../database/tables.ts'
 import { document, type Handlers } from '../http/request.ts'
 import { groupNames, type Scene } from '../scene.ts'
-import { present } from './actions.ts'
+import { present } from './approvals.ts'
 import { unknown } from './platform.ts'
 import { changeWithTrail, type Deed } from './trail.ts'
 

@@ -6,7 +6,7 @@ import type { FastifyRequest } from 'fastify'
 import type { z } from 'zod'
 import { HoldfastError } from '../../errors.ts'
 import { bySession, byToken, sameText } from '../access/accounts.ts'
-import { mayCall, type Principal, type Services } from '../access/grants.ts'
+import { groupsOfScope, mayCall, type Principal, type Services } from '../access/grants.ts'
 import type { ApiRoute, RouteId } from '../api/routes.ts'
 import type { Database } from '../database/database.ts'
 import { cookieName, cookiesOf } from './cookies.ts'
@@ -39,9 +39,12 @@ export async function guardedCall(guard: Guard, route: ApiRoute, request: Fastif
   }
   const params = route.params === undefined ? undefined : checked(route.params, request.params, 'path')
   if (who !== null) {
-    const group = groupIn(params)
-    const asked = { route, group, groups: guard.groups(), services: guard.services() }
-    if (!mayCall(who, asked)) throw forbidden(who, route, group)
+    const groups = guard.groups()
+    const services = guard.services()
+    const place = placeIn(params)
+    const over =
+      place === null ? null : place.kind === 'group' ? [place.name] : groupsOfScope(place.name, groups, services)
+    if (!mayCall(who, { route, over, groups, services })) throw forbidden(who, route, place)
   }
   const query = route.query === undefined ? undefined : checked(route.query, request.query, 'query')
   const body = route.body === undefined ? undefined : checked(route.body, request.body, 'body')
@@ -87,13 +90,19 @@ export async function principalOf(
   throw new HoldfastError('HF_AUTH_REQUIRED', 'nobody is logged in with this', 'log in, or send a valid API token')
 }
 
-function groupIn(params: unknown): string | null {
-  const { group } = (params ?? {}) as { group?: unknown }
-  return typeof group === 'string' ? group : null
+interface Place {
+  readonly kind: 'group' | 'service'
+  readonly name: string
 }
 
-function forbidden(who: Principal, route: ApiRoute, group: string | null): HoldfastError {
-  const where = group === null ? 'the whole platform' : `group ${group}`
+function placeIn(params: unknown): Place | null {
+  const { group, service } = (params ?? {}) as { group?: unknown; service?: unknown }
+  if (typeof group === 'string') return { kind: 'group', name: group }
+  return typeof service === 'string' ? { kind: 'service', name: service } : null
+}
+
+function forbidden(who: Principal, route: ApiRoute, place: Place | null): HoldfastError {
+  const where = place === null ? 'the whole platform' : `${place.kind} ${place.name}`
   const message = `${who.user} has no right to ${route.needs} over ${where}`
   return new HoldfastError('HF_FORBIDDEN', message, 'ask an admin for a role that has it')
 }
