@@ -118,9 +118,11 @@ function freezeRefusal(turn: Turn, epoch: number): string | null {
   const { state, settings, nowMs } = turn
   const record = state.record?.value ?? null
   if (state.role !== 'replica') return `role-${state.role}`
-  if (record === null || state.view === null) return 'not-ready'
+  if (record === null) return 'not-ready'
   if (nowMs < state.promisedUntilMs) return 'promised-to-primary'
-  if (!state.view.running || state.view.role !== 'replica') return 'engine-not-a-replica'
+  // Stopped for this very epoch a moment ago, by ourselves or for another one: the view taken after that is on its way.
+  if (state.view === null && state.frozenForEpoch !== epoch) return 'not-ready'
+  if (state.view !== null && (!state.view.running || state.view.role !== 'replica')) return 'engine-not-a-replica'
   if (epoch <= record.epoch) return 'old-epoch'
   if (record.phase === 'released' || state.holder === null) return null
   const beating = nowMs - state.holder.unchangedSinceMs < settings.timing.ttlMs / 2

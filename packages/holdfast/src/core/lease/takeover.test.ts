@@ -151,6 +151,16 @@ test('one that is ahead is never passed over: what only it holds would be lost',
   assert.ok(heardOf(s, 'defers-to') && heardOf(s, 'ahead-but-not-electable'))
 })
 
+test('who asks in the moment after the own receiver stopped is answered by the view that follows, not refused', () => {
+  const s = quorumMember()
+  const { epoch } = take(s, 'ask-freeze')
+  answerEngine(s, s.nowMs + 1)
+  tell(s, s.nowMs + 1, { kind: 'freeze-asked', id: 77, from: 'c', epoch })
+  assert.ok(!s.pending.some((a) => a.kind === 'answer-freeze'))
+  tell(s, s.nowMs + 1, { kind: 'engine-view', view: engineView('b') })
+  assert.equal(take(s, 'answer-freeze').report?.frozenForEpoch, epoch)
+})
+
 /** The engine of the holder crashed; this member has heard `others` just before. */
 function afterCrash(self: string, others: Readonly<Record<string, Partial<PeerReport>>>): Script {
   const s = startScript(memberSettings(self, SYNC))
