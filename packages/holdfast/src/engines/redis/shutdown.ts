@@ -44,7 +44,8 @@ export async function demote(engine: Engine, course: Course): Promise<Done> {
   const before = infoAndTitle(await engine.hand.ask([ASK_INFO, ASK_TITLE], course.leftMs(ASK_MS)))
   if (!before.ok) return failed(`demote: ${before.because}`)
   const { info, title } = before
-  const closing = info.role === 'primary' ? refusingWrites(info.replicas.length, course) : []
+  if (info.role === 'primary') await engine.hand.ask(REFUSING, course.leftMs(ASK_MS))
+  const closing = info.role === 'primary' ? [...REFUSING, ...confirmed(info.replicas.length, course)] : []
   const away = ['REPLICAOF', NOWHERE.host, String(NOWHERE.port)]
   const cut = ['CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes']
   const pubsub = ['CLIENT', 'KILL', 'TYPE', 'pubsub']
@@ -72,7 +73,8 @@ async function endServer(engine: Engine, course: Course): Promise<Done> {
   // Nothing may expire or be evicted behind the last confirmation.
   const pause = ['CLIENT', 'PAUSE', '60000', 'WRITE']
   if (before.info.role === 'primary') {
-    const commands = [...refusingWrites(before.info.replicas.length, course), pause]
+    await engine.hand.ask(REFUSING, course.leftMs(ASK_MS))
+    const commands = [...REFUSING, ...confirmed(before.info.replicas.length, course), pause]
     await engine.hand.ask(commands, course.leftMs(CONFIRM_MS + ASK_MS))
   }
   // What is confirmed from now on would not be in the snapshot.
@@ -109,15 +111,23 @@ async function endServer(engine: Engine, course: Course): Promise<Done> {
 }
 
 /**
- * Nothing is accepted any more, and who could confirm the end has confirmed it. `WAIT` waits for what its own client
- * sent last, from Redis 7.2 on only if that was replicated: a word to nobody is.
+ * Nothing is accepted any more. Said twice, each time in a question of its own: a replica that went on by a partial copy
+ * answers over a socket without TCP_NODELAY (Redis 7.0, `replicationResurrectCachedMaster`), so its confirmation waits
+ * up to 40 ms behind one that is still under way, unless something came from the primary in between. A stop that failed
+ * may have left its pause behind, and a word that is replicated would wait for its end.
  */
-function refusingWrites(replicas: number, course: Course): readonly (readonly string[])[] {
-  const waitMs = String(Math.floor(course.leftMs(CONFIRM_MS)))
-  const wait = replicas > 0 ? [['WAIT', String(replicas), waitMs]] : []
-  const closed = ['CONFIG', 'SET', 'min-replicas-to-write', String(CLOSED)]
-  // A stop that failed may have left its pause behind, and a word that is replicated would wait for its end.
-  return [closed, ['CLIENT', 'UNPAUSE'], ['PUBLISH', 'holdfast:end', ''], ...wait]
+const REFUSING: readonly (readonly string[])[] = [
+  ['CONFIG', 'SET', 'min-replicas-to-write', String(CLOSED)],
+  ['CLIENT', 'UNPAUSE'],
+  ['PUBLISH', 'holdfast:end', ''],
+]
+
+/**
+ * Who can confirm the end has confirmed it. `WAIT` waits for what its own client sent last, from Redis 7.2 on only if
+ * that was replicated: a word to nobody is.
+ */
+function confirmed(replicas: number, course: Course): readonly (readonly string[])[] {
+  return replicas > 0 ? [['WAIT', String(replicas), String(Math.floor(course.leftMs(CONFIRM_MS)))]] : []
 }
 
 /** A server that is writing its first log refuses to save at its end, but not before. */
