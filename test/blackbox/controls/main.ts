@@ -41,8 +41,8 @@ Rivals: ${RIVALS.map(({ name }) => name).join(', ')}, sentinel-planned
 Exit codes: 0 each was found (none, with --innocent), 1 otherwise, 2 a run could not be made.`
 
 export function settingsOf(bug: PlantedBug, seed: number, program: string): RunSettings {
-  const { faults, minutes, mode, profile } = bug
-  return { ...COMMON, faults, minutes, mode, profile, seed, program, subject: 'holdfast', stretch: 1 }
+  const { faults, minutes, mode, profile, stretch = 1 } = bug
+  return { ...COMMON, faults, minutes, mode, profile, stretch, seed, program, subject: 'holdfast' }
 }
 
 /** What the named checkers found; empty when they were content. */

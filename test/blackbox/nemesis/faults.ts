@@ -65,9 +65,10 @@ const CLOCK_STEPS: readonly string[] = ['+3600', '-3600', '+2', '-2', '+31536000
 const SPLIT_PAUSE_MS = 20
 /** One way; there and back it has to stay below the deadline of a request, or no answer is believed. */
 const LATE_MS: readonly number[] = [30, 65, 120, 230]
-const VERY_LATE_MS: readonly number[] = [65, 230, 450, 900]
+const VERY_LATE_MS: readonly number[] = [65, 230, 900, 1_200]
 /** Some beats pass with late answers. */
 const LATE_FOR_MS = { low: 1_500, high: 4_500 }
+const VERY_LATE_FOR_MS = { low: 3_000, high: 9_000 }
 const CUT_AFTER_BYTES: readonly number[] = [0, 1, 7, 100, 900, 9_000]
 
 function places(strike: Strike, parts: readonly Part[]): readonly Place[] {
@@ -200,13 +201,20 @@ async function lagThenKill(strike: Strike): Promise<Back> {
  * Answers of the store arrive late at an agent, and then it freezes or dies: what it trusted last was told to its
  * guard. Whoever asks a frozen agent waits for its answer before taking over; a dead one refuses at once.
  */
-async function late(strike: Strike, delaysMs: readonly number[], how: 'freeze' | 'kill'): Promise<Back> {
+interface Lateness {
+  /** One way. */
+  readonly delaysMs: readonly number[]
+  readonly forMs: { readonly low: number; readonly high: number }
+  readonly end: 'freeze' | 'kill'
+}
+
+async function late(strike: Strike, { delaysMs, forMs, end }: Lateness): Promise<Back> {
   const { field, at, chance, signal } = strike
   const links = at.flatMap((host) => field.subject.storeHosts.map((store): Link => [host, store]))
   const quick = await shape(field, links, { delayMs: chance.pick(delaysMs) })
-  await sleep(chance.range(LATE_FOR_MS.low, LATE_FOR_MS.high), undefined, { signal }).catch(() => {})
+  await sleep(chance.range(forMs.low, forMs.high), undefined, { signal }).catch(() => {})
   const agents = places(strike, ['agent'])
-  const undone = how === 'freeze' ? freeze(field, agents, (pids) => pids) : kill(field, agents)
+  const undone = end === 'freeze' ? freeze(field, agents, (pids) => pids) : kill(field, agents)
   return async () => {
     await quick()
     await undone()
@@ -339,12 +347,12 @@ export const FAULTS: Readonly<Record<string, FaultKind>> = {
   'late-then-freeze': {
     what: 'answers of the store come late; then the agent freezes',
     ...{ aim: 'primary', parts: ['agent', 'store'], excuses: true },
-    begin: (strike) => late(strike, LATE_MS, 'freeze'),
+    begin: (strike) => late(strike, { delaysMs: LATE_MS, forMs: LATE_FOR_MS, end: 'freeze' }),
   },
   'late-then-kill': {
     what: 'answers of the store come late; then the agent is killed, and only its guard is left',
     ...{ aim: 'primary', parts: ['agent', 'store'], excuses: true },
-    begin: (strike) => late(strike, VERY_LATE_MS, 'kill'),
+    begin: (strike) => late(strike, { delaysMs: VERY_LATE_MS, forMs: VERY_LATE_FOR_MS, end: 'kill' }),
   },
   'disk-full': {
     what: 'no room left for data and log of a member',
