@@ -61,11 +61,11 @@ const DISK_PARAMETERS = {
 }
 
 export async function stageSubject(world: World, folder: string, settings: RunSettings): Promise<StagedSubject> {
-  const { engine, mode, profile, store, program } = settings
+  const { engine, mode, profile, store, program, stretch } = settings
   if (settings.subject === 'holdfast') {
     const needs = new Set(settings.faults.map((fault) => FAULTS[fault]?.needs))
     const subject = await startHoldfast({
-      ...{ world, folder, engine, mode, profile, store, clocks: needs.has('clocks') },
+      ...{ world, folder, engine, mode, profile, store, stretch, clocks: needs.has('clocks') },
       ...(program === null ? {} : { program }),
       ...(needs.has('disks') ? { diskMiB: DISK_MIB } : {}),
       ...(needs.has('disks') && engine === 'postgres' ? { parameters: DISK_PARAMETERS } : {}),

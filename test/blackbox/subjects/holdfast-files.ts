@@ -8,11 +8,10 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { freshId } from '../../../packages/holdfast/src/io/random.ts'
 import { makeCertificates } from '../../../packages/holdfast/src/store/certificates-fixture.ts'
-import type { Address, EngineName, ReplicationMode, World } from '../contract.ts'
+import type { Address, EngineName, ReplicationMode, Subject, World } from '../contract.ts'
 
 export const GROUP = 'orders'
 export const ROUTER = 'edge'
-/** What an unplanned failover may lose in async mode. */
 export const BOUND = { lossBytesMax: 16 * 1_048_576, lossTimeMaxMs: 10_000 }
 
 export interface Ports {
@@ -37,6 +36,8 @@ export interface Layout {
   readonly folder: string
   readonly engine: EngineName
   readonly mode: ReplicationMode
+  /** What an unplanned failover may lose in async mode. */
+  readonly bound: NonNullable<Subject['bound']>
   readonly profile: 'fast' | 'normal'
   readonly store: 'embedded' | 'etcd'
   readonly members: readonly MemberPlace[]
@@ -133,7 +134,7 @@ async function seenFrom(layout: Layout, host: string, owner: string, port: numbe
 }
 
 async function descriptionFor(layout: Layout, host: string): Promise<string> {
-  const { members, engine, mode, profile, version, edge, doorPort, world } = layout
+  const { members, engine, profile, version, edge, doorPort, world } = layout
   const secret = (name: string): string => `{ file: ${join(layout.folder, 'secrets', name)} }`
   const agents: string[] = []
   const places: string[] = []
@@ -156,7 +157,7 @@ groups:
   - name: ${GROUP}
     engine: ${engine}${version === null ? '' : `\n    version: ${version}`}
     profile: ${profile}
-    replication: ${replicationText(mode)}
+    replication: ${replicationText(layout)}
     # Faults come faster here than anywhere else; the wait after many failovers would be most of every run.
     antiFlap: { free: 1000, window: 60s }
     parameters: { ${parameters.join(', ')} }
@@ -189,9 +190,9 @@ function tlsText({ folder }: Layout): string {
   return `tls: { cert: ${file('cert.pem')}, key: ${file('key.pem')}, ca: ${file('ca.pem')} }`
 }
 
-function replicationText(mode: ReplicationMode): string {
+function replicationText({ mode, bound }: Layout): string {
   if (mode === 'sync') return 'sync'
   if (mode === 'quorum') return '{ quorum: 1 }'
-  const { lossBytesMax, lossTimeMaxMs } = BOUND
+  const { lossBytesMax, lossTimeMaxMs } = bound
   return `{ async: { lossBytesMax: ${lossBytesMax / 1_048_576}MiB, lossTimeMax: ${lossTimeMaxMs}ms } }`
 }

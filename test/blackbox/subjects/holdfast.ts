@@ -41,6 +41,8 @@ export interface HoldfastOptions {
   /** Default: every host of the world whose name begins with `s`; one for the embedded store. */
   readonly storeHosts?: readonly string[]
   readonly edge?: string
+  /** Timings are so many times slower than usual, and so is what may be lost in async mode. */
+  readonly stretch?: number
   /** Major version of PostgreSQL. */
   readonly version?: number
   readonly parameters?: Readonly<Record<string, string | number | boolean>>
@@ -104,6 +106,7 @@ async function layoutOf(options: HoldfastOptions): Promise<Layout> {
   })
   return {
     ...{ world, folder, engine, mode, profile, store, members, edge },
+    bound: { ...BOUND, lossTimeMaxMs: BOUND.lossTimeMaxMs * (options.stretch ?? 1) },
     storeHosts: store === 'embedded' ? storeHosts.slice(0, 1) : storeHosts,
     storePorts: storeHosts.map((_, index) => at(memberHosts.length + index)),
     doorPort: at(ports.length - 1).door,
@@ -157,7 +160,7 @@ class Holdfast implements HoldfastSubject {
       engine === 'redis'
         ? { user: OPERATOR, password: secrets.superuser, database: '' }
         : { user: 'app', password: secrets.application, database: 'app' }
-    this.bound = mode === 'async' ? BOUND : null
+    this.bound = mode === 'async' ? layout.bound : null
     this.#processes = new HoldfastProcesses(layout, {
       command: (host, part) => this.#command(host, part),
       clocks: means.clocks,

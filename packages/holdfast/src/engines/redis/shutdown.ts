@@ -111,10 +111,10 @@ async function endServer(engine: Engine, course: Course): Promise<Done> {
 }
 
 /**
- * Nothing is accepted any more. Said twice, each time in a question of its own: a replica that went on by a partial copy
- * answers over a socket without TCP_NODELAY (Redis 7.0, `replicationResurrectCachedMaster`), so its confirmation waits
- * up to 40 ms behind one that is still under way, unless something came from the primary in between. A stop that failed
- * may have left its pause behind, and a word that is replicated would wait for its end.
+ * Nothing is accepted any more. Said twice, each time in a question of its own: a replica that went on by a partial
+ * copy answers over a socket without TCP_NODELAY (Redis 7.0, `replicationResurrectCachedMaster`), so its confirmation
+ * waits up to 40 ms behind one that is still under way, unless something came from the primary in between. A stop that
+ * failed may have left its pause behind, and a word that is replicated would wait for its end.
  */
 const REFUSING: readonly (readonly string[])[] = [
   ['CONFIG', 'SET', 'min-replicas-to-write', String(CLOSED)],
