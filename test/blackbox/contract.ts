@@ -67,39 +67,97 @@ export interface SubjectMember {
 export type ReplicationMode = 'sync' | 'quorum' | 'async'
 export type EngineName = 'postgres' | 'redis'
 
-export interface Subject {
-  /** `holdfast`, `patroni`, ... */
-  readonly name: string
+/** One group of a subject: what is written to, probed, read and judged by itself. */
+export interface Lane {
+  readonly group: string
   readonly mode: ReplicationMode
   readonly engine: EngineName
+  /** A primary without replicas goes on, and a client that it tells so waits for none. */
+  readonly alone: boolean
   readonly members: readonly SubjectMember[]
-  readonly storeHosts: readonly string[]
-  /** The host of the router and of every client. */
-  readonly edge: string
   /** Where clients on `edge` connect to write. */
   readonly door: Address
   readonly login: { readonly user: string; readonly password: string; readonly database: string }
   /** Loss it declares for an unplanned failover; null when it promises none. */
   readonly bound: { readonly lossBytesMax: number; readonly lossTimeMaxMs: number } | null
-  /** Starts everything, and returns when the group is whole. */
-  start(): Promise<void>
-  /** The primary, once every other member follows it and one may take over without loss; throws after `boundMs`. */
-  whole(boundMs: number): Promise<string>
   primary(): Promise<string | null>
-  /** Living processes of this part, main process first; empty when there are none. */
-  pids(host: string, part: Part): readonly number[]
-  /** Starts what was killed; does nothing for a part that another part starts (guard, engine). */
-  restart(host: string, part: Part): void
-  switchover(): Promise<{ readonly ok: boolean; readonly text: string }>
+  switchover(): Promise<Answer>
   /** Every change of the primary since the start, with the reason it gives. */
   promotions(): Promise<readonly Promotion[]>
+}
+
+/** What became of something an operator asked for. */
+export interface Answer {
+  readonly ok: boolean
+  readonly text: string
+}
+
+export interface Subject {
+  /** `holdfast`, `patroni`, ... */
+  readonly name: string
+  /** One at least. Hosts carry members of several. */
+  readonly lanes: readonly Lane[]
+  readonly storeHosts: readonly string[]
+  /** The host of the router and of every client. */
+  readonly edge: string
+  /** What the groups make together; null where each stands alone. */
+  readonly service: Service | null
+  /** Starts everything, and returns when every group is whole. */
+  start(): Promise<void>
+  /**
+   * The primaries, once every other member follows its own and one may take over without loss, and nothing of the
+   * service is under way or held; throws after `boundMs`.
+   */
+  whole(boundMs: number): Promise<string>
+  /** Living processes of this part, main process first; empty when there are none. Of all engines, or one group's. */
+  pids(host: string, part: Part, group?: string): readonly number[]
+  /** Starts what was killed; does nothing for a part that another part starts (guard, engine). */
+  restart(host: string, part: Part): void
   stop(): Promise<void>
+}
+
+/** Groups over several sites that move together. */
+export interface Service {
+  readonly name: string
+  readonly home: string
+  /** Hosts of each site that has data. */
+  readonly sites: Readonly<Record<string, readonly string[]>>
+  /** What must be writable before each group when the service is moved. */
+  readonly after: Readonly<Record<string, readonly string[]>>
+  /** As an operator does it, at the edge; several may ask at once. */
+  move(to: string): Promise<Answer>
+  /** Kills every move under way where it is typed. */
+  killMovers(): void
+  /** What a person does about a plan whose runner is gone: goes on with it, or takes it back. Null: there is none. */
+  mend(way: 'resume' | 'cancel'): Promise<Answer | null>
+  /** Every version of the service's plan that was seen, in order. */
+  plans(): readonly SeenPlan[]
+}
+
+export interface SeenPlan {
+  readonly time: number
+  readonly id: string
+  readonly kind: string
+  readonly origin: string
+  readonly from: string | null
+  readonly to: string | null
+  readonly epoch: number
+  readonly phase: string
+  readonly because: string
+  readonly steps: readonly {
+    readonly id: string
+    readonly kind: string
+    readonly group: string
+    readonly state: string
+  }[]
 }
 
 export interface Promotion {
   readonly member: string
   readonly epoch: number
   readonly time: number
+  /** When it claimed the leadership; absent where the subject does not say. */
+  readonly claimedNs?: number
   readonly planned: boolean
   readonly reason: string
 }
@@ -149,15 +207,19 @@ export interface FinalMember {
 export interface FaultPlan {
   readonly fault: string
   /**
-   * The host, or the two ends of a link, it is done to; `primary`, `replica`, `store`, `edge` are resolved when it
-   * starts.
+   * The host, or the two ends of a link, it is done to; `primary`, `replica`, and the site of either (`primary-site`,
+   * `other-site`) are resolved when it starts.
    */
   readonly at: readonly string[]
   /** From the start of the run to the fault, and how long it lasts. */
   readonly afterMs: number
   readonly lastsMs: number
-  /** A switchover is asked for this long after the fault began; null for none. */
+  /** A switchover, or what `asks` says, is asked for this long after the fault began; null for none. */
   readonly switchoverAfterMs: number | null
+  /** `switchover` where it is not said; `move` to another site, `move-back` to the home of the service. */
+  readonly asks?: 'switchover' | 'move' | 'move-back'
+  /** The group it is aimed at; the first where it is not said. */
+  readonly lane?: number
 }
 
 /* ---- verdicts ---- */
@@ -166,7 +228,7 @@ export interface CheckerInput {
   readonly history: readonly HistoryLine[]
   readonly final: FinalState
   readonly mode: ReplicationMode
-  readonly bound: Subject['bound']
+  readonly bound: Lane['bound']
   readonly promotions: readonly Promotion[]
 }
 

@@ -9,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import pg from 'pg'
 import { checkAll } from './checkers/all.ts'
-import type { CheckerInput, FinalMember, FinalState, Subject, SubjectMember, Verdict, World } from './contract.ts'
+import type { CheckerInput, FinalMember, FinalState, Lane, Subject, SubjectMember, Verdict, World } from './contract.ts'
 import { HistoryWriter } from './history.ts'
 import { FAULTS } from './nemesis/faults.ts'
 import type { Field } from './nemesis/ways.ts'
@@ -17,6 +17,7 @@ import type { RunSettings } from './settings.ts'
 import { startHoldfast } from './subjects/holdfast.ts'
 import { patroniSubject } from './subjects/patroni.ts'
 import { readMember } from './workloads/final-read.ts'
+import type { Confirmation } from './workloads/redis-client.ts'
 import { makeStock, readRedisMember } from './workloads/redis-final.ts'
 import { ANSWER_MS, CONNECT_MS, DEFAULT_WORKLOADS, type WorkloadSettings } from './workloads/settings.ts'
 import { TABLES_SQL } from './workloads/tables.ts'
@@ -32,8 +33,12 @@ export interface Running {
 
 export interface Stage {
   readonly world: MadeWorld
-  readonly subject: Subject
+  readonly lane: Lane
+  /** Host of the clients. */
+  readonly edge: string
   readonly folder: string
+  /** Stands in the names of its files; empty where there is one group only. */
+  readonly tag: string
   readonly settings: RunSettings
 }
 
@@ -61,14 +66,15 @@ const DISK_PARAMETERS = {
 }
 
 export async function stageSubject(world: World, folder: string, settings: RunSettings): Promise<StagedSubject> {
-  const { engine, mode, profile, store, program, stretch } = settings
+  const { scenario, engine, mode, profile, store, program, stretch } = settings
   if (settings.subject === 'holdfast') {
     const needs = new Set(settings.faults.map((fault) => FAULTS[fault]?.needs))
     const subject = await startHoldfast({
-      ...{ world, folder, engine, mode, profile, store, stretch, clocks: needs.has('clocks') },
+      ...{ world, folder, engine, mode, profile, store, stretch },
+      ...{ clocks: needs.has('clocks'), shop: scenario === 'shop' },
       ...(program === null ? {} : { program }),
       ...(needs.has('disks') ? { diskMiB: DISK_MIB } : {}),
-      ...(needs.has('disks') && engine === 'postgres' ? { parameters: DISK_PARAMETERS } : {}),
+      ...(needs.has('disks') ? { parameters: DISK_PARAMETERS } : {}),
     })
     return { subject, disks: subject.disks, clocks: subject.clocks }
   }
@@ -78,15 +84,15 @@ export async function stageSubject(world: World, folder: string, settings: RunSe
 }
 
 /** Through the door, as a client; again until it works, for a router may still be looking for its primary. */
-export async function makeTables({ subject }: Pick<Stage, 'subject'>): Promise<void> {
+export async function makeTables(lane: Lane): Promise<void> {
   const endMs = performance.now() + TABLES_MS
-  while (subject.engine === 'redis') {
-    if (await makeStock(subject.door, subject.login, confirmationsOf(subject))) return
+  while (lane.engine === 'redis') {
+    if (await makeStock(lane.door, lane.login, confirmationOf(lane))) return
     if (performance.now() > endMs) throw new Error('the stock could not be made')
     await sleep(AGAIN_MS)
   }
   for (;;) {
-    const client = new pg.Client({ ...subject.door, ...subject.login, connectionTimeoutMillis: CONNECT_MS })
+    const client = new pg.Client({ ...lane.door, ...lane.login, connectionTimeoutMillis: CONNECT_MS })
     client.on('error', () => {})
     try {
       await client.connect()
@@ -101,20 +107,20 @@ export async function makeTables({ subject }: Pick<Stage, 'subject'>): Promise<v
   }
 }
 
-/** How many replicas a Redis client waits for. */
-function confirmationsOf({ mode }: Pick<Subject, 'mode'>): number {
-  return mode === 'async' ? 0 : 1
+/** What a Redis client waits for. */
+function confirmationOf({ mode, alone }: Pick<Lane, 'mode' | 'alone'>): Confirmation {
+  return { confirmations: mode === 'async' ? 0 : 1, alone }
 }
 
-export async function runProbes({ world, subject, folder }: Stage): Promise<Running> {
-  const file = join(folder, 'probes.jsonl')
+export async function runProbes({ world, lane, folder, tag }: Stage): Promise<Running> {
+  const file = join(folder, `probes${tag}.jsonl`)
   const history = new HistoryWriter(file)
   let stopped = false
   const onLine = (line: Parameters<HistoryWriter['write']>[0]): void => {
     if (!stopped) history.write(line)
   }
-  const redis = subject.engine === 'redis' ? { redis: { confirmations: confirmationsOf(subject) } } : {}
-  const probes = await startProbes(world, { members: subject.members, login: subject.login, onLine, ...redis })
+  const redis = lane.engine === 'redis' ? { redis: confirmationOf(lane) } : {}
+  const probes = await startProbes(world, { members: lane.members, login: lane.login, onLine, ...redis })
   const stop = async (): Promise<void> => {
     if (stopped) return
     await probes.stop()
@@ -124,25 +130,25 @@ export async function runProbes({ world, subject, folder }: Stage): Promise<Runn
   return { file, stop }
 }
 
-export async function runWorkloads({ world, subject, folder, settings }: Stage): Promise<Running> {
-  const file = join(folder, 'workloads.jsonl')
+export async function runWorkloads({ world, lane, edge, folder, tag, settings }: Stage): Promise<Running> {
+  const file = join(folder, `workloads${tag}.jsonl`)
   const words: WorkloadSettings = {
-    door: subject.door,
-    login: subject.login,
+    door: lane.door,
+    login: lane.login,
     history: file,
     seed: settings.seed,
     workloads: DEFAULT_WORKLOADS,
-    ...{ engine: subject.engine, confirmations: confirmationsOf(subject) },
-    nodes: Object.fromEntries(subject.members.map(({ member, own }) => [`${own.host}:${own.port}`, member])),
+    ...{ engine: lane.engine, redis: confirmationOf(lane) },
+    nodes: Object.fromEntries(lane.members.map(({ member, own }) => [`${own.host}:${own.port}`, member])),
   }
-  const wordsFile = join(folder, 'workloads.json')
+  const wordsFile = join(folder, `workloads${tag}.json`)
   writeFileSync(wordsFile, JSON.stringify(words))
   const child = world.spawn({
-    host: subject.edge,
+    host: edge,
     command: process.execPath,
     args: [WORKLOADS_PROGRAM, `@${wordsFile}`],
     cwd: folder,
-    log: join(folder, 'workloads.log'),
+    log: join(folder, `workloads${tag}.log`),
   })
   const ended = once(child, 'exit')
   const stop = async (): Promise<void> => {
@@ -153,7 +159,8 @@ export async function runWorkloads({ world, subject, folder, settings }: Stage):
     const outcome = await Promise.race([ended, bound])
     late.abort()
     if (outcome === 'late') child.kill('SIGKILL')
-    else if (child.exitCode !== 0) throw new Error(`the workloads ended with ${child.exitCode}: see workloads.log`)
+    else if (child.exitCode !== 0)
+      throw new Error(`the workloads ended with ${child.exitCode}: see workloads${tag}.log`)
   }
   return { file, stop }
 }
@@ -165,11 +172,11 @@ export interface LastRead {
 }
 
 /** The primary first, then the others once they have what it has. Throws when the primary cannot be read. */
-export async function readMembers({ subject }: Pick<Stage, 'subject'>, primary: string): Promise<LastRead> {
-  const { login, members } = subject
+export async function readMembers(lane: Lane, primary: string): Promise<LastRead> {
+  const { login, members } = lane
   const at = members.find(({ member }) => member === primary)
   if (at === undefined) throw new Error(`no member is called ${primary}`)
-  if (subject.engine === 'redis') return readRedis(subject, at)
+  if (lane.engine === 'redis') return readRedis(lane, at)
   const first = await readMember({ address: at.own, login })
   const states: Record<string, FinalMember> = { [primary]: first.state }
   const unread: string[] = []
@@ -184,7 +191,7 @@ export async function readMembers({ subject }: Pick<Stage, 'subject'>, primary: 
   return { final: { primary, members: states }, unread }
 }
 
-async function readRedis({ login, members }: Subject, primary: SubjectMember): Promise<LastRead> {
+async function readRedis({ login, members }: Lane, primary: SubjectMember): Promise<LastRead> {
   const first = await readRedisMember(primary.own, login)
   const states: Record<string, FinalMember> = { [primary.member]: first.state }
   const unread: string[] = []

@@ -1,7 +1,9 @@
 /** What a run says at its end: a table of the faults, one of the verdicts, or everything as one line of JSON. */
 import { tableLines } from '../../packages/holdfast/src/cli/table.ts'
 import type { Verdict } from './contract.ts'
+import { FAULTS } from './nemesis/faults.ts'
 import type { FaultRow, RunReport } from './run.ts'
+import { subjectText } from './settings.ts'
 
 const FIGURES_WIDTH_MAX = 90
 
@@ -11,7 +13,6 @@ export function reportText(report: RunReport): string {
   const minutes = (faultMs / 60_000).toFixed(1)
   const counts = `${rows.length} faults in ${minutes} min, ${promotions.length - planned} failovers, ${planned} planned`
   const findings = verdicts.flatMap(({ checker, findings }) => findings.map((text) => `${checker}: ${text}`))
-  const what = [settings.subject, settings.engine, settings.mode, settings.profile].join(' ')
   return [
     '',
     ...faultLines(rows),
@@ -20,7 +21,7 @@ export function reportText(report: RunReport): string {
     '',
     ...findings,
     ...(findings.length === 0 ? [] : ['']),
-    `seed ${settings.seed} ${what}: ${counts}, ${acknowledged} acked`,
+    `seed ${settings.seed} ${subjectText(settings)}: ${counts}, ${acknowledged} acked`,
     report.ok ? 'every checker is content' : `NOT OK; everything is kept in ${report.folder ?? 'its folder'}`,
   ].join('\n')
 }
@@ -38,7 +39,7 @@ function faultLines(rows: readonly FaultRow[]): readonly string[] {
   ]
   const cells = rows.map((row) => [
     String(row.number),
-    row.fault + (row.switchover === null || row.fault === 'switchover' ? '' : ' + switchover'),
+    faultText(row),
     row.at.join(' '),
     String(row.lastsMs),
     String(row.outageMs),
@@ -46,6 +47,12 @@ function faultLines(rows: readonly FaultRow[]): readonly string[] {
     row.promotions.map(({ member, epoch }) => `${member}@${epoch}`).join(' '),
   ])
   return tableLines(columns, cells)
+}
+
+/** With what was asked for in its midst. */
+export function faultText({ fault, asks, switchover }: FaultRow): string {
+  const within = switchover === null || FAULTS[fault]?.asks !== undefined
+  return within ? fault : `${fault} + ${asks}`
 }
 
 function verdictLines(verdicts: readonly Verdict[]): readonly string[] {

@@ -5,25 +5,17 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type ArtefactFolder, makeArtefacts } from './artefacts.ts'
-import type { FinalState, Promotion, Subject, Verdict, World } from './contract.ts'
-import { HistoryWriter, mergeHistories, nowNs } from './history.ts'
-import { LiveHistory } from './live.ts'
+import { serviceVerdicts } from './checkers/site-moves.ts'
+import type { FaultPlan, Promotion, Subject, Verdict, World } from './contract.ts'
+import { HistoryWriter, nowNs } from './history.ts'
+import { judgeLane, type RunningLane, startLane, tagOf } from './lanes.ts'
+import { FAULTS } from './nemesis/faults.ts'
 import { type StruckFault, strike } from './nemesis/nemesis.ts'
 import { makePlan, type PlannedFault } from './nemesis/plan.ts'
 import { type Field, restart } from './nemesis/ways.ts'
-import {
-  check,
-  checkWithoutFinal,
-  makeTables,
-  type Running,
-  readMembers,
-  runProbes,
-  runWorkloads,
-  type StagedSubject,
-  stageSubject,
-  stageWorld,
-} from './pieces.ts'
-import { type RunSettings, STORE_HOSTS } from './settings.ts'
+import { type StagedSubject, stageSubject, stageWorld } from './pieces.ts'
+import { gather, type PlacedFault, placesOf, serviceInput } from './places.ts'
+import { MEMBER_HOSTS, type RunSettings, STORE_HOSTS, subjectText } from './settings.ts'
 import type { MadeWorld } from './world/make-world.ts'
 
 export interface FaultRow {
@@ -31,10 +23,12 @@ export interface FaultRow {
   readonly fault: string
   readonly at: readonly string[]
   readonly lastsMs: number
+  /** What was asked for in its midst, and what the answer was; null when nothing was. */
+  readonly asks: NonNullable<FaultPlan['asks']>
   readonly switchover: string | null
   /** From the way back until the group was whole; null when that never came. */
   readonly wholeAfterMs: number | null
-  /** The longest time without an acknowledged write that reaches into the fault. */
+  /** The longest time without an acknowledged write, of the group that waited longest, that reaches into the fault. */
   readonly outageMs: number
   readonly promotions: readonly Promotion[]
 }
@@ -80,13 +74,15 @@ interface Course {
   readonly folder: ArtefactFolder
   readonly world: World
   readonly subject: Subject
+  /** Its lane is that of the fault under way. */
   readonly field: Field
   readonly history: HistoryWriter
-  readonly running: readonly Running[]
-  readonly live: LiveHistory
+  readonly lanes: readonly RunningLane[]
   readonly startNs: number
   readonly signal: AbortSignal
   readonly rows: FaultRow[]
+  /** Where a service was around each fault. */
+  readonly placed: PlacedFault[]
   readonly healing: string[]
 }
 
@@ -98,11 +94,10 @@ export async function run(options: RunOptions): Promise<RunReport> {
   const undo: (() => Promise<void> | void)[] = []
   let ok = false
   try {
-    const hosts = ['h1', 'h2', 'h3', ...STORE_HOSTS[settings.store], 'edge']
+    const hosts = [...MEMBER_HOSTS[settings.scenario], ...STORE_HOSTS[settings.store], 'edge']
     const world = await unless(signal, stageWorld(hosts, folder.path, settings))
     undo.push(() => world.close())
-    const what = [settings.subject, settings.engine, settings.mode, settings.profile].join(' ')
-    say(`seed ${settings.seed}, ${what}, ${world.kind}, ${folder.path}`)
+    say(`seed ${settings.seed}, ${subjectText(settings)}, ${world.kind}, ${folder.path}`)
     const staged = await unless(signal, stageSubject(world, folder.path, settings))
     undo.push(() => staged.subject.stop())
     const course = await begin({ options, folder, world, staged, signal, undo })
@@ -136,21 +131,28 @@ async function begin({ options, folder, world, staged, signal, undo }: Beginning
   await unless(signal, bounded(subject.start(), START_BOUND_MS, 'the subject did not start'))
   const primary = await unless(signal, subject.whole(START_BOUND_MS))
   say(`whole, primary ${primary}`)
-  await unless(signal, makeTables({ subject }))
   const history = new HistoryWriter(folder.file('nemesis.jsonl'))
   undo.push(() => history.close())
-  const stage = { world, subject, folder: folder.path, settings }
-  const running: Running[] = []
-  undo.push(async () => void (await Promise.all(running.map((one) => one.stop()))))
-  const workloads = await unless(signal, runWorkloads(stage))
-  running.push(workloads)
-  running.push(await unless(signal, runProbes(stage)))
-  const live = new LiveHistory(workloads.file)
-  undo.push(() => live.close())
-  const field = { world, subject, memberHosts: subject.members.map(({ host }) => host), disks, clocks }
+  const lanes: RunningLane[] = []
+  for (const lane of subject.lanes) {
+    const tag = tagOf(subject.lanes, lane)
+    const stage = { world, lane, edge: subject.edge, folder: folder.path, tag, settings }
+    lanes.push(await unless(signal, startLane(stage, undo)))
+  }
+  const field = fieldOf(subject, { world, disks, clocks })
   await sleep(SETTLE_MS, undefined, { signal })
-  const course = { options, folder, world, subject, field, history, running, live, signal }
-  return { ...course, startNs: nowNs(), rows: [], healing: [] }
+  const course = { options, folder, world, subject, field, history, lanes, signal }
+  return { ...course, startNs: nowNs(), rows: [], placed: [], healing: [] }
+}
+
+function fieldOf(subject: Subject, means: Pick<Field, 'world' | 'disks' | 'clocks'>): Field {
+  const [lane] = subject.lanes
+  if (lane === undefined) throw new Error('a subject has a group at least')
+  return { ...means, subject, lane, memberHosts: hostsOf(subject) }
+}
+
+function hostsOf({ lanes }: Subject): readonly string[] {
+  return [...new Set(lanes.flatMap(({ members }) => members.map(({ host }) => host)))]
 }
 
 async function faults(course: Course): Promise<void> {
@@ -177,7 +179,8 @@ export function planOf(settings: RunSettings, subject: Subject): readonly Planne
     faults: settings.faults,
     count: settings.count ?? Math.min(PLAN_MAX, Math.ceil(settings.minutes * 60)),
     profile: settings.profile,
-    memberHosts: subject.members.map(({ host }) => host),
+    lanes: subject.lanes.length,
+    memberHosts: hostsOf(subject),
     storeHosts: subject.storeHosts,
     edge: subject.edge,
     striking: settings.striking,
@@ -186,8 +189,13 @@ export function planOf(settings: RunSettings, subject: Subject): readonly Planne
 }
 
 async function oneFault(course: Course, plan: PlannedFault): Promise<void> {
-  const { options, field, history, subject, live, signal } = course
+  const { options, history, subject, signal, lanes } = course
   const { say, settings } = options
+  const { losesSite = false } = FAULTS[plan.fault] ?? {}
+  // A service that other faults left at both sites is brought together first, or no site could be lost with all of it.
+  if (losesSite && !(await gather(subject, (line) => say(`${clock(course)}  ${line}`), course.healing))) return
+  const lane = subject.lanes[plan.lane ?? 0] ?? course.field.lane
+  const before = await placesOf(subject)
   const fromNs = nowNs()
   let healedNs = fromNs
   const note = (f: 'fault' | 'heal', struck: StruckFault): void => {
@@ -196,16 +204,13 @@ async function oneFault(course: Course, plan: PlannedFault): Promise<void> {
     history.write({ type: 'info', process: 'nemesis', f, value })
   }
   const struck = await strike({
-    field,
+    field: { ...course.field, lane },
     seed: settings.seed,
     plan,
     signal,
     onFault: (begun) => {
       note('fault', begun)
-      const move = plan.switchoverAfterMs === null ? '' : `, switchover after ${plan.switchoverAfterMs} ms`
-      say(
-        `${clock(course)}  ${plan.number} ${plan.fault} at ${begun.at.join(' ') || '-'} for ${plan.lastsMs} ms${move}`,
-      )
+      say(`${clock(course)}  ${faultLine(begun, lanes.length === 1 ? '' : ` (${lane.group})`)}`)
     },
     onHeal: (healed) => {
       healedNs = nowNs()
@@ -213,29 +218,34 @@ async function oneFault(course: Course, plan: PlannedFault): Promise<void> {
     },
   })
   const wholeAfterMs = await wholeAgain(course, healedNs, plan)
-  live.look()
-  const outageMs = Math.round(live.outageMs(fromNs, nowNs()))
-  const promotions = (await subject.promotions()).filter(({ time }) => time >= fromNs)
-  const { number, fault, lastsMs } = plan
-  const row = {
-    number,
-    fault,
-    at: struck.at,
-    lastsMs,
-    switchover: struck.switchover,
-    wholeAfterMs,
-    outageMs,
-    promotions,
-  }
+  const row = { ...(await rowOf(course, struck, fromNs)), wholeAfterMs }
   course.rows.push(row)
+  const { number, fault } = plan
+  const after = await placesOf(subject)
+  course.placed.push({ number, fault, losesSite, fromNs, toNs: nowNs(), before, after })
   say(`${clock(course)}    ${rowText(row)}`)
   signal.throwIfAborted()
 }
 
-function rowText({ wholeAfterMs, outageMs, promotions, switchover }: FaultRow): string {
+function faultLine({ plan, at }: StruckFault, group: string): string {
+  const { number, fault, lastsMs, switchoverAfterMs, asks = 'switchover' } = plan
+  const move = switchoverAfterMs === null ? '' : `, ${asks} after ${switchoverAfterMs} ms`
+  return `${number} ${fault}${group} at ${at.join(' ') || '-'} for ${lastsMs} ms${move}`
+}
+
+async function rowOf({ lanes }: Course, { plan, at, switchover }: StruckFault, fromNs: number) {
+  const { number, fault, lastsMs, asks = 'switchover' } = plan
+  for (const { live } of lanes) live.look()
+  const outageMs = Math.max(...lanes.map(({ live }) => Math.round(live.outageMs(fromNs, nowNs()))))
+  const all = (await Promise.all(lanes.map(({ lane }) => lane.promotions()))).flat()
+  const promotions = all.filter(({ time }) => time >= fromNs)
+  return { number, fault, at, lastsMs, asks, switchover, outageMs, promotions }
+}
+
+function rowText({ wholeAfterMs, outageMs, promotions, asks, switchover }: FaultRow): string {
   const who = promotions.map(({ member, epoch, reason }) => `${member} epoch ${epoch} (${reason})`).join(', ')
   const healed = wholeAfterMs === null ? 'NOT WHOLE' : `whole ${wholeAfterMs} ms after the way back`
-  const asked = switchover === null ? '' : `; switchover ${switchover.split('\n')[0]}`
+  const asked = switchover === null ? '' : `; ${asks} ${switchover.split('\n').at(-1)}`
   return `writes stood still ${outageMs} ms; ${who === '' ? 'no promotion' : `promoted ${who}`}; ${healed}${asked}`
 }
 
@@ -245,6 +255,7 @@ async function wholeAgain(course: Course, healedNs: number, plan: PlannedFault |
   const endNs = nowNs() + WHOLE_BOUND_MS * 1e6
   let lack = ''
   while (nowNs() < endNs) {
+    mend(course)
     try {
       await unless(signal, subject.whole(WHOLE_TURN_MS))
       return Math.round((nowNs() - healedNs) / 1e6)
@@ -260,60 +271,51 @@ async function wholeAgain(course: Course, healedNs: number, plan: PlannedFault |
   return null
 }
 
+/** A plan whose runner died is a person's business: this one goes on with it, or takes it back. */
+function mend({ subject, rows, options }: Course): void {
+  const way = (options.settings.seed + rows.length) % 2 === 0 ? 'resume' : 'cancel'
+  subject.service?.mend(way).catch((error) => options.say(`${way}: ${messageOf(error)}`))
+}
+
 async function end(course: Course): Promise<RunReport> {
-  const { options, folder, world, subject, field, running, live, signal } = course
+  const { options, folder, world, subject, field, lanes, signal, healing, rows } = course
   const { settings, say } = options
   const faultMs = Math.round((nowNs() - course.startNs) / 1e6)
   await world.heal()
   restart(field, allPlaces(subject))
   await sleep(SETTLE_MS, undefined, { signal })
-  if (course.healing.length === 0) await wholeAgain(course, nowNs(), null)
+  if (healing.length === 0) await wholeAgain(course, nowNs(), null)
   say(`${clock(course)}  ends: stops the workloads, reads every member, checks`)
-  await Promise.all(running.map((one) => one.stop()))
-  live.close()
+  await Promise.all(lanes.map((one) => one.stop()))
+  for (const { live } of lanes) live.close()
   course.history.close()
-  const promotions = await subject.promotions()
-  const final = await finalOf(course)
-  const history = mergeHistories([folder.file('nemesis.jsonl'), ...running.map(({ file }) => file)])
-  folder.write('history.jsonl', history.map((line) => `${JSON.stringify(line)}\n`).join(''))
-  const input = { history, mode: settings.mode, bound: subject.bound, promotions }
-  folder.write('final.json', `${JSON.stringify({ ...input, final, history: undefined })}\n`)
-  const judged = final === null ? checkWithoutFinal(input) : check({ ...input, final })
-  const verdicts = [...judged, healedVerdict(course)]
-  const ok = verdicts.every((verdict) => verdict.ok)
-  const { rows } = course
-  const report = {
-    ok,
-    settings,
-    world: world.kind,
-    faultMs,
-    acknowledged: live.acknowledged,
-    rows,
-    promotions,
-    verdicts,
+  if (healing.length === 0) await wholeAgain(course, nowNs(), null)
+  const judged = []
+  for (const one of lanes) judged.push(await judgeLane(one, folder, tagOf(subject.lanes, one.lane)))
+  healing.push(...judged.flatMap(({ unread }) => unread))
+  const verdicts = [...judged.flatMap((one) => one.verdicts), healedVerdict(course)]
+  if (subject.service !== null) {
+    folder.write(
+      'plans.jsonl',
+      subject.service
+        .plans()
+        .map((plan) => `${JSON.stringify(plan)}\n`)
+        .join(''),
+    )
+    verdicts.push(...serviceVerdicts(serviceInput(subject, judged, course.placed)))
   }
+  const ok = verdicts.every((verdict) => verdict.ok)
+  const acknowledged = lanes.reduce((sum, { live }) => sum + live.acknowledged, 0)
+  const promotions = judged.flatMap((one) => one.promotions)
+  const report = { ok, settings, world: world.kind, faultMs, acknowledged, rows, promotions, verdicts }
   folder.write('report.json', `${JSON.stringify(report, null, 1)}\n`)
   return { ...report, folder: null }
 }
 
 function allPlaces(subject: Subject) {
-  const members = subject.members.flatMap(({ host }) => [{ host, part: 'agent' as const }])
+  const members = hostsOf(subject).map((host) => ({ host, part: 'agent' as const }))
   const stores = subject.storeHosts.map((host) => ({ host, part: 'store' as const }))
   return [...stores, ...members, { host: subject.edge, part: 'router' as const }]
-}
-
-/** Null when no primary can be read at all. What cannot be read is a finding of its own. */
-async function finalOf(course: Course): Promise<FinalState | null> {
-  const { subject, healing } = course
-  if (healing.length === 0) await wholeAgain(course, nowNs(), null)
-  try {
-    const { final, unread } = await readMembers({ subject }, (await subject.primary()) ?? '')
-    healing.push(...unread)
-    return final
-  } catch (error) {
-    healing.push(`the primary could not be read: ${messageOf(error)}`)
-    return null
-  }
 }
 
 function healedVerdict({ rows, healing }: Course): Verdict {

@@ -76,3 +76,19 @@ test('Redis is a group of the product; a rival has none', () => {
   assert.throws(() => read('--engine', 'redis', '--subject', 'patroni'), UsageError)
   assert.throws(() => read('--engine', 'mysql'), /--engine is postgres or redis, not "mysql"/)
 })
+
+test('a shop has faults of whole sites, which one group has not, and both engines', () => {
+  const line = read('--scenario', 'shop', '--faults', 'kill-site,move')
+  assert.ok(line !== 'help')
+  assert.deepEqual([line.settings.scenario, line.settings.faults], ['shop', ['kill-site', 'move']])
+  const [whole, group] = [read('--scenario', 'shop'), read()]
+  assert.ok(whole !== 'help' && group !== 'help')
+  assert.ok(whole.settings.faults.includes('isolate-site') && !group.settings.faults.includes('isolate-site'))
+  assert.throws(() => read('--faults', 'kill-site'), /kill-site cannot be done here: .*--scenario shop/)
+  for (const more of [
+    ['--engine', 'redis'],
+    ['--subject', 'patroni'],
+  ]) {
+    assert.throws(() => read('--scenario', 'shop', ...more), /--scenario shop has both engines/)
+  }
+})

@@ -3,12 +3,15 @@ import { tmpdir } from 'node:os'
 import { parseArgs } from 'node:util'
 import { faketimePath } from '../../scripts/engines/wanted.ts'
 import type { EngineName, ReplicationMode } from './contract.ts'
-import { FAULTS, type FaultKind, type Need } from './nemesis/faults.ts'
+import { FAULTS } from './nemesis/faults.ts'
+import type { FaultKind, Need } from './nemesis/kinds.ts'
 import { type Abilities, type Profile, possibleFaults, usualFaults } from './nemesis/plan.ts'
 import { SlowDisk } from './world/slow-disk.ts'
 
 export type StoreKind = 'embedded' | 'etcd'
 export type SubjectName = 'holdfast' | 'patroni'
+/** `group`: one group at one site. `shop`: a service of two engines over two sites and a witness. */
+export type Scenario = 'group' | 'shop'
 
 export interface RunSettings {
   readonly seed: number
@@ -19,6 +22,8 @@ export interface RunSettings {
   readonly minutes: number
   /** No more faults than this; null for as many as there is time for. */
   readonly count: number | null
+  readonly scenario: Scenario
+  /** Of a group. */
   readonly engine: EngineName
   readonly mode: ReplicationMode
   readonly profile: Profile
@@ -46,6 +51,7 @@ const FULL_DISK = 'disk-full'
 const SLOW_DISK = 'slow-disk'
 /** Patroni's defaults are ten times those of the profile `normal`. */
 const STRETCH_MAX = 50
+const SCENARIOS = ['group', 'shop'] as const
 const ENGINES = ['postgres', 'redis'] as const
 const MODES = ['sync', 'quorum', 'async'] as const
 const PROFILES = ['fast', 'normal'] as const
@@ -55,7 +61,8 @@ const WORLDS = ['auto', 'namespaces', 'loopback'] as const
 /** Three that every part has a share in: the right ends, a host dies, and a planned move. */
 export const SMOKE = { faults: ['freeze-agent', 'kill-host', 'switchover'], count: 3, minutes: 1.5 } as const
 
-export const HELP = `Starts a group as real processes, writes to it, does faults to it, heals it, checks what is there.
+export const HELP = `Starts a group, or a service over two sites, as real processes, writes to it, does faults to it,
+heals it, checks what is there.
 
   npm run blackbox -- [options]
 
@@ -65,6 +72,7 @@ export const HELP = `Starts a group as real processes, writes to it, does faults
   --faults A,B      only these (default all that are possible)
   --without 2,5     leaves out faults by their number; the others stay as they were
   --stretch N       every fault lasts N times longer, for a subject with slower timings
+  --scenario NAME   ${SCENARIOS.join(' | ')} (default group); a shop is two groups over two sites and a witness
   --engine NAME     ${ENGINES.join(' | ')} (default postgres)
   --mode MODE       ${MODES.join(' | ')} (default sync)
   --profile NAME    ${PROFILES.join(' | ')} (default fast)
@@ -85,9 +93,15 @@ Examples:
   npm run blackbox -- --faults freeze-agent,cut-store --mode quorum --profile normal
   npm run blackbox -- --seed 7 --without 1,2,4 --keep
   npm run blackbox -- --engine redis --minutes 10
+  npm run blackbox -- --scenario shop --faults kill-site,move --minutes 5
   npm run blackbox -- --faults busy-cpu --profile normal --minutes 30
 
 Exit codes: 0 every checker is content, 1 one is not, 2 the run could not be made.`
+
+/** What was run, in few words. */
+export function subjectText({ scenario, subject, engine, mode, profile }: RunSettings): string {
+  return [subject, scenario === 'shop' ? scenario : engine, mode, profile].join(' ')
+}
 
 /** Something is wrong with the words; the message says what and what would be right. */
 export class UsageError extends Error {}
@@ -104,13 +118,18 @@ export function readCommandLine(words: readonly string[], freshSeed: () => numbe
   const subject = oneOf('subject', values.subject ?? 'holdfast', SUBJECTS)
   const engine = oneOf('engine', values.engine ?? 'postgres', ENGINES)
   if (engine === 'redis' && subject !== 'holdfast') throw new UsageError('--engine redis goes with --subject holdfast')
+  const scenario = oneOf('scenario', values.scenario ?? 'group', SCENARIOS)
+  if (scenario === 'shop' && (subject !== 'holdfast' || values.engine !== undefined)) {
+    throw new UsageError('--scenario shop has both engines and goes with --subject holdfast: leave out --engine')
+  }
   const seed = values.seed === undefined ? freshSeed() : whole('seed', values.seed, Number.MAX_SAFE_INTEGER)
   const settings: RunSettings = {
     seed,
-    faults: smoke ? SMOKE.faults : faultsOf(values.faults, abilitiesOf(store, subject), seed),
+    faults: smoke ? SMOKE.faults : faultsOf(values.faults, abilitiesOf(store, subject, scenario), seed),
     without: list(values.without).map((text) => whole('without', text, 10_000)),
     minutes: smoke ? SMOKE.minutes : minutesOf(values.minutes ?? '3'),
     count: smoke ? SMOKE.count : values.count === undefined ? null : whole('count', values.count, 10_000),
+    scenario,
     engine,
     mode: oneOf('mode', values.mode ?? 'sync', MODES),
     profile: oneOf('profile', values.profile ?? 'fast', PROFILES),
@@ -136,7 +155,16 @@ function parsed(words: readonly string[]) {
       allowPositionals: false,
       options: {
         ...{ seed: text, minutes: text, count: text, faults: text, without: text, mode: text, profile: text },
-        ...{ engine: text, subject: text, store: text, world: text, program: text, output: text, stretch: text },
+        ...{
+          scenario: text,
+          engine: text,
+          subject: text,
+          store: text,
+          world: text,
+          program: text,
+          output: text,
+          stretch: text,
+        },
         ...{ smoke: flag, keep: flag, record: flag, help: flag },
       },
     }).values
@@ -171,17 +199,24 @@ function list(text: string | undefined): readonly string[] {
   return text === undefined ? [] : text.split(',').map((part) => part.trim())
 }
 
+/** Hosts of members. */
+export const MEMBER_HOSTS: Readonly<Record<Scenario, readonly string[]>> = {
+  group: ['h1', 'h2', 'h3'],
+  shop: ['h1', 'h2'],
+}
+
 export const STORE_HOSTS: Readonly<Record<StoreKind, readonly string[]>> = {
   embedded: ['s1'],
   etcd: ['s1', 's2', 's3'],
 }
 
-/** Disks need mounts of our own, clocks need libfaketime; only the product is prepared for either. */
-export function abilitiesOf(store: StoreKind, subject: SubjectName): Abilities {
+/** Disks need mounts of our own, clocks need libfaketime, sites a service; only the product is prepared for any. */
+export function abilitiesOf(store: StoreKind, subject: SubjectName, scenario: Scenario = 'group'): Abilities {
   const needs = new Set<Need>()
   if (process.platform === 'linux' && process.getuid?.() === 0) needs.add('disks')
   if (SlowDisk.missing(tmpdir()) === null) needs.add('throttle')
   if (faketimePath() !== null) needs.add('clocks')
+  if (scenario === 'shop') needs.add('sites')
   return { storeHosts: STORE_HOSTS[store].length, needs: subject === 'holdfast' ? needs : new Set() }
 }
 
@@ -208,6 +243,7 @@ function withoutOneDisk(faults: readonly string[], seed: number): readonly strin
 
 function lackOf(kind: FaultKind | undefined): string {
   if ((kind?.storeHosts ?? 1) > 1) return 'it needs a store of three, --store etcd'
+  if (kind?.needs === 'sites') return 'it needs several sites, --scenario shop'
   return kind?.needs === 'disks'
     ? 'it needs root on Linux and --subject holdfast'
     : 'it needs libfaketime and --subject holdfast'

@@ -18,6 +18,19 @@ test('a Redis host that dies takes nothing along that a client waited for', { ti
   assert.ok(report.acknowledged > 100, `${report.acknowledged} acknowledged`)
 })
 
+test('a shop that loses a site and is moved loses nothing, in order and one plan at a time', {
+  timeout: 300_000,
+}, async (t) => {
+  const words = ['--scenario', 'shop', '--faults', 'kill-site,move', '--count', '2', '--minutes', '1.5']
+  const line = readCommandLine([...words, '--seed', String(SEED)], () => SEED)
+  assert.ok(line !== 'help')
+  const report = await run({ settings: line.settings, say: (text) => t.diagnostic(text), signal: t.signal })
+  assert.ok(report.ok, reportText(report))
+  assert.equal(report.rows.length, 2)
+  assert.ok(report.promotions.length >= 2, `${report.promotions.length} promotions`)
+  assert.ok(report.verdicts.some(({ checker, figures }) => checker === 'one-plan' && (figures.done ?? 0) > 0))
+})
+
 test('three faults lose, double and reorder nothing, and never make two writers', { timeout: 300_000 }, async (t) => {
   const line = readCommandLine(['--smoke', '--seed', String(SEED)], () => SEED)
   assert.ok(line !== 'help')

@@ -14,7 +14,15 @@ function reportOf(seed: number, ok: boolean): RunReport {
   const line = readCommandLine(['--seed', String(seed)], () => 0)
   assert.ok(line !== 'help')
   const row: FaultRow = {
-    ...{ number: 1, fault: 'kill-host', at: ['h1'], lastsMs: 900, switchover: null, wholeAfterMs: 2_000 },
+    ...{
+      number: 1,
+      fault: 'kill-host',
+      at: ['h1'],
+      lastsMs: 900,
+      asks: 'switchover',
+      switchover: null,
+      wholeAfterMs: 2_000,
+    },
     ...{ outageMs: 1_300, promotions: [promotion] },
   }
   const rows = [row, { ...row, number: 2, fault: 'cut-store', switchover: 'refused', wholeAfterMs: null }]

@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { loadavg } from 'node:os'
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { faultText } from './report.ts'
 import type { RunReport } from './run.ts'
 
 export interface Totals {
@@ -34,8 +35,9 @@ export interface RunStamp {
 }
 
 export function totalsPath(report: RunReport): string {
-  const { subject, engine, mode, profile } = report.settings
-  const name = engine === 'redis' ? 'redis-' : subject === 'holdfast' ? '' : `${subject}-`
+  const { scenario, subject, engine, mode, profile } = report.settings
+  const name =
+    scenario === 'shop' ? 'shop-' : engine === 'redis' ? 'redis-' : subject === 'holdfast' ? '' : `${subject}-`
   return `${ROOT}bench/results/blackbox-${name}${mode}-${profile}.json`
 }
 
@@ -51,11 +53,8 @@ export function record(report: RunReport, stamp: RunStamp, path = totalsPath(rep
 export function added(before: Totals | null, report: RunReport, { date, commit, load }: RunStamp): Totals {
   const { settings, rows, promotions, verdicts } = report
   const faults: Record<string, number> = { ...before?.faults }
-  for (const { fault, switchover } of rows) {
-    faults[fault] = (faults[fault] ?? 0) + 1
-    if (switchover === null || fault === 'switchover') continue
-    const during = `${fault} + switchover`
-    faults[during] = (faults[during] ?? 0) + 1
+  for (const row of rows) {
+    for (const name of new Set([row.fault, faultText(row)])) faults[name] = (faults[name] ?? 0) + 1
   }
   const planned = promotions.filter((one) => one.planned).length
   const checkers = verdicts.filter(({ ok }) => !ok).map(({ checker }) => checker)

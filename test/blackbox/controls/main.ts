@@ -41,8 +41,8 @@ Rivals: ${RIVALS.map(({ name }) => name).join(', ')}, sentinel-planned
 Exit codes: 0 each was found (none, with --innocent), 1 otherwise, 2 a run could not be made.`
 
 export function settingsOf(bug: PlantedBug, seed: number, program: string): RunSettings {
-  const { faults, minutes, mode, profile, stretch = 1 } = bug
-  return { ...COMMON, faults, minutes, mode, profile, stretch, seed, program, subject: 'holdfast' }
+  const { faults, minutes, mode, profile, scenario = 'group', stretch = 1 } = bug
+  return { ...COMMON, scenario, faults, minutes, mode, profile, stretch, seed, program, subject: 'holdfast' }
 }
 
 /** What the named checkers found; empty when they were content. */
@@ -96,7 +96,17 @@ async function huntBug(bug: PlantedBug, how: Hunt): Promise<ControlResult> {
 
 function huntRival(rival: Rival, how: Hunt): Promise<ControlResult> {
   const { faults, minutes, mode, profile, subject, stretch } = rival
-  const settings = { ...COMMON, faults, minutes, mode, profile, subject, stretch, program: null }
+  const settings = {
+    ...COMMON,
+    scenario: 'group',
+    faults,
+    minutes,
+    mode,
+    profile,
+    subject,
+    stretch,
+    program: null,
+  } as const
   return tries(rival, how, async (seed) => losses(await runOnce({ ...settings, seed }, how)))
 }
 

@@ -4,6 +4,7 @@
  */
 import type { ReplicationMode } from '../contract.ts'
 import type { Profile } from '../nemesis/plan.ts'
+import type { Scenario } from '../settings.ts'
 
 export interface Edit {
   /** From the root of the repository. */
@@ -18,6 +19,8 @@ export interface PlantedBug {
   readonly edits: readonly Edit[]
   /** Also changed, and no mistake: what brings the bug into reach. Alone it must be found innocent (`--innocent`). */
   readonly ground?: readonly Edit[]
+  /** Absent: one group. */
+  readonly scenario?: Scenario
   readonly mode: ReplicationMode
   readonly profile: Profile
   /** That reach it. */
@@ -134,5 +137,23 @@ export const PLANTED: readonly PlantedBug[] = [
     expects: ['lost'],
     triesMax: 4,
     minutes: 2,
+  },
+  {
+    name: 'no-order',
+    what: 'a plan moves all groups of a service at once, whatever each needs',
+    edits: [
+      {
+        file: `${SRC}/core/site-plan/draft.ts`,
+        find: '    const waits = needs.flatMap((name) => ends.get(name) ?? [])',
+        replace: '    const waits = needs.slice(0, 0)',
+      },
+    ],
+    scenario: 'shop',
+    mode: 'sync',
+    profile: 'fast',
+    faults: ['move', 'move-back'],
+    expects: ['in-order'],
+    triesMax: 2,
+    minutes: 0.5,
   },
 ]

@@ -7,47 +7,12 @@
  */
 import { availableParallelism, tmpdir } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Stream } from '../../../packages/holdfast/src/sim/prng.ts'
 import type { LinkShape, Part } from '../contract.ts'
 import { SlowDisk } from '../world/slow-disk.ts'
-import { type Back, between, cut, type Field, freeze, kill, type Link, type Place, restart, shape } from './ways.ts'
+import { type Aim, type FaultKind, HOST, killing, nothing, places, type Strike } from './kinds.ts'
+import { SITE_FAULTS } from './site-faults.ts'
+import { type Back, between, cut, freeze, kill, type Link, type Place, restart, shape } from './ways.ts'
 
-export interface Strike {
-  readonly field: Field
-  /** Resolved: real hosts. */
-  readonly at: readonly string[]
-  readonly lastsMs: number
-  /** The fault's own chance; the same for the same seed, whatever else is in the plan. */
-  readonly chance: Stream
-  /** Ends a fault that does things all the time (`restart-storm`); it is aborted when the way back begins. */
-  readonly signal: AbortSignal
-}
-
-/** Where it strikes. `member` is the primary's host more often than not; `pair` is two different hosts. */
-export type Aim = 'member' | 'primary' | 'replica' | 'store' | 'edge' | 'pair' | 'nowhere'
-
-export type Need = 'disks' | 'clocks' | 'throttle'
-
-export interface FaultKind {
-  readonly what: string
-  readonly aim: Aim
-  /** Parts the subject must have for it. */
-  readonly parts: readonly Part[]
-  /** A promotion during it, or shortly after, is no false alarm. */
-  readonly excuses: boolean
-  /** Store hosts it needs; 1 when not said. */
-  readonly storeHosts?: number
-  /** What has to be prepared before the subject starts. */
-  readonly needs?: Need
-  /** Done only when it is named: it is about false alarms, and says nothing beside faults that excuse them. */
-  readonly onlyNamed?: boolean
-  /** Times as long as others. */
-  readonly stretch?: number
-  readonly begin: (strike: Strike) => Promise<Back>
-}
-
-/** Everything that dies with the power of a member's host. */
-const HOST: readonly Part[] = ['agent', 'guard', 'engine']
 /** One storm kills this often at least, however short it is. */
 const STORM_PAUSE_MS = { low: 300, high: 1_500 }
 const SLOW_DELAYS_MS: readonly number[] = [20, 60, 150, 400]
@@ -70,14 +35,6 @@ const VERY_LATE_MS: readonly number[] = [65, 230, 900, 1_200]
 const LATE_FOR_MS = { low: 1_500, high: 4_500 }
 const VERY_LATE_FOR_MS = { low: 3_000, high: 9_000 }
 const CUT_AFTER_BYTES: readonly number[] = [0, 1, 7, 100, 900, 9_000]
-
-function places(strike: Strike, parts: readonly Part[]): readonly Place[] {
-  return strike.at.flatMap((host) => parts.map((part) => ({ host, part })))
-}
-
-function killing(what: string, aim: Aim, parts: readonly Part[], excuses = true): FaultKind {
-  return { what, aim, parts, excuses, begin: async (strike) => kill(strike.field, places(strike, parts)) }
-}
 
 function freezing(what: string, aim: Aim, parts: readonly Part[], excuses = true): FaultKind {
   const begin = async (strike: Strike): Promise<Back> =>
@@ -133,7 +90,7 @@ async function storm(strike: Strike): Promise<Back> {
   const menu: readonly (readonly Place[])[] = [
     ...field.memberHosts.flatMap((host) => [
       [{ host, part: 'agent' as const }],
-      [{ host, part: 'engine' as const }],
+      ...field.subject.lanes.map(({ group }) => [{ host, part: 'engine' as const, group }]),
       HOST.map((part) => ({ host, part })),
     ]),
     [{ host: field.subject.edge, part: 'router' as const }],
@@ -197,10 +154,6 @@ async function lagThenKill(strike: Strike): Promise<Back> {
   return restarted
 }
 
-/**
- * Answers of the store arrive late at an agent, and then it freezes or dies: what it trusted last was told to its
- * guard. Whoever asks a frozen agent waits for its answer before taking over; a dead one refuses at once.
- */
 interface Lateness {
   /** One way. */
   readonly delaysMs: readonly number[]
@@ -208,6 +161,10 @@ interface Lateness {
   readonly end: 'freeze' | 'kill'
 }
 
+/**
+ * Answers of the store arrive late at an agent, and then it freezes or dies: what it trusted last was told to its
+ * guard. Whoever asks a frozen agent waits for its answer before taking over; a dead one refuses at once.
+ */
 async function late(strike: Strike, { delaysMs, forMs, end }: Lateness): Promise<Back> {
   const { field, at, chance, signal } = strike
   const links = at.flatMap((host) => field.subject.storeHosts.map((store): Link => [host, store]))
@@ -233,10 +190,11 @@ async function fillDisk({ field, at, chance }: Strike): Promise<Back> {
 /** Also processes that are born during it: an engine that is started again comes from its agent, which is not slow. */
 async function slowDisk({ field, at, chance }: Strike): Promise<Back> {
   const [host = ''] = at
-  const folder = field.subject.members.find((member) => member.host === host)?.dataDir ?? ''
+  const { group, members } = field.lane
+  const folder = members.find((member) => member.host === host)?.dataDir ?? ''
   const writesPerSecond = chance.pick(WRITES_PER_SECOND)
-  const slow = SlowDisk.begin({ folder, writesPerSecond, pids: field.subject.pids(host, 'engine') })
-  const timer = setInterval(() => slow.join(field.subject.pids(host, 'engine')), SLOW_LOOK_MS)
+  const slow = SlowDisk.begin({ folder, writesPerSecond, pids: field.subject.pids(host, 'engine', group) })
+  const timer = setInterval(() => slow.join(field.subject.pids(host, 'engine', group)), SLOW_LOOK_MS)
   return () => {
     clearInterval(timer)
     return slow.end()
@@ -263,11 +221,6 @@ async function busy({ field }: Strike): Promise<Back> {
   return async () => {
     for (const child of children) child.kill('SIGKILL')
   }
-}
-
-/** A planned switchover is asked for by the nemesis itself (`nemesis.ts`) for every plan that says so. */
-async function nothing(): Promise<Back> {
-  return async () => {}
 }
 
 export const FAULTS: Readonly<Record<string, FaultKind>> = {
@@ -381,5 +334,9 @@ export const FAULTS: Readonly<Record<string, FaultKind>> = {
     what: 'nothing, for a while',
     ...{ aim: 'nowhere', parts: [], excuses: false, onlyNamed: true, stretch: 5, begin: nothing },
   },
-  switchover: { what: 'a planned switchover', aim: 'nowhere', parts: [], excuses: true, begin: nothing },
+  switchover: {
+    what: 'a planned switchover',
+    ...{ aim: 'nowhere', parts: [], excuses: true, asks: 'switchover', onlyAsks: true, begin: nothing },
+  },
+  ...SITE_FAULTS,
 }

@@ -5,7 +5,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import type { Part, Subject, World } from '../contract.ts'
+import type { Lane, Part, Service, Subject, World } from '../contract.ts'
 import type { Field } from './ways.ts'
 
 export interface TestField extends Field {
@@ -20,7 +20,7 @@ export interface TestField extends Field {
 const MEMBERS = ['h1', 'h2', 'h3']
 
 export function testField(
-  options: { readonly storeHosts?: readonly string[]; readonly primary?: string } = {},
+  options: { readonly storeHosts?: readonly string[]; readonly primary?: string; readonly service?: Service } = {},
 ): TestField {
   const storeHosts = options.storeHosts ?? ['s1']
   const orders: string[] = []
@@ -37,32 +37,39 @@ export function testField(
   for (const host of MEMBERS) for (const part of ['agent', 'guard', 'engine'] as const) start(host, part)
   for (const host of storeHosts) start(host, 'store')
   start('edge', 'router')
-  const subject: Subject = {
-    name: 'waiting processes',
+  const lane: Lane = {
+    group: 'orders',
     engine: 'postgres',
     mode: 'sync',
     members: MEMBERS.map((host, i) => ({ member: `m${i + 1}`, host, own: { host: '', port: 1 }, dataDir: tmpdir() })),
-    storeHosts,
-    edge: 'edge',
     door: { host: '', port: 1 },
     login: { user: '', password: '', database: '' },
     bound: null,
+    alone: false,
+    primary: async () => options.primary ?? 'm1',
+    switchover: async () => ({ ok: true, text: 'moved' }),
+    promotions: async () => [],
+  }
+  const subject: Subject = {
+    name: 'waiting processes',
+    lanes: [lane],
+    service: options.service ?? null,
+    storeHosts,
+    edge: 'edge',
     start: async () => {},
     whole: async () => options.primary ?? 'm1',
-    primary: async () => options.primary ?? 'm1',
     pids,
     restart: (host, part) => {
       restarts.push(`${host} ${part}`)
       start(host, part)
     },
-    switchover: async () => ({ ok: true, text: 'moved' }),
-    promotions: async () => [],
     stop: async () => {},
   }
   const world = testWorld(orders, [...MEMBERS, ...storeHosts, 'edge'])
   return {
     world,
     subject,
+    lane,
     memberHosts: MEMBERS,
     ...disksAndClocks(orders),
     orders,
@@ -72,6 +79,23 @@ export function testField(
       closed = true
       for (const child of running.values()) child.kill('SIGKILL')
     },
+  }
+}
+
+/** Two sites, the first its home; `asked` gets every move. */
+export function twoSites(asked: string[] = []): Service {
+  return {
+    name: 'shop',
+    home: 'north',
+    sites: { north: ['h1'], south: ['h2', 'h3'] },
+    after: {},
+    move: async (to) => {
+      asked.push(to)
+      return { ok: true, text: 'moved' }
+    },
+    killMovers: () => void asked.push('killed'),
+    mend: async () => null,
+    plans: () => [],
   }
 }
 

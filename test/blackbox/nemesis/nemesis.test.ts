@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { streamOf } from '../../../packages/holdfast/src/sim/prng.ts'
 import { SlowDisk } from '../world/slow-disk.ts'
 import { FAULTS } from './faults.ts'
-import { type TestField, testField } from './field.fixture.ts'
+import { type TestField, testField, twoSites } from './field.fixture.ts'
 import { resolve, strike } from './nemesis.ts'
 import type { PlannedFault } from './plan.ts'
 
@@ -77,6 +77,37 @@ describe('the nemesis', { skip: process.platform === 'linux' ? false : 'only on 
     assert.deepEqual(field.orders, [...cuts, 'heal'])
   })
 
+  test('a site that is lost takes all its hosts along; one that is isolated sees only itself', async () => {
+    field.close()
+    field = testField({ service: twoSites(), primary: 'm2' })
+    await during(doing('kill-site', ['primary-site']), () => {
+      for (const host of ['h2', 'h3']) assert.equal(field.state(host, 'engine'), null, host)
+      assert.equal(field.state('h1', 'engine'), 'S')
+    })
+    await doing('isolate-site', ['other-site'], { lastsMs: 20 })
+    const others = ['h2', 'h3', 's1', 'edge']
+    const cuts = others.flatMap((other) => [`cut h1>${other}`, `cut ${other}>h1`])
+    assert.deepEqual(field.orders, [...cuts, 'heal'])
+  })
+
+  test('a move goes to the site where its group is not, and home when that is asked for', async () => {
+    const asked: string[] = []
+    field.close()
+    field = testField({ service: twoSites(asked) })
+    await doing('move', [], { lastsMs: 0, switchoverAfterMs: 0, asks: 'move' })
+    await doing('move-back', [], { lastsMs: 0, switchoverAfterMs: 0, asks: 'move-back' })
+    await doing('two-movers', [], { lastsMs: 20, switchoverAfterMs: 0, asks: 'move' })
+    await doing('kill-mover', [], { lastsMs: 20, switchoverAfterMs: 0, asks: 'move' })
+    assert.deepEqual(asked.slice(0, 2), ['south', 'north'])
+    assert.deepEqual(
+      [asked.slice(2, 4).sort(), asked.slice(4)],
+      [
+        ['north', 'south'],
+        ['south', 'killed'],
+      ],
+    )
+  })
+
   test('a cut one way leaves the other direction alone', async () => {
     await doing('cut-one-way', ['h3', 's1'])
     assert.deepEqual(field.orders, ['cut h3>s1', 'heal'])
@@ -119,6 +150,8 @@ describe('the nemesis', { skip: process.platform === 'linux' ? false : 'only on 
   })
 
   test('every fault has a way in and a way back', async () => {
+    field.close()
+    field = testField({ service: twoSites() })
     for (const [fault, kind] of Object.entries(FAULTS)) {
       if (kind.needs === 'throttle' && SlowDisk.missing(tmpdir()) !== null) continue
       const at = {
@@ -128,6 +161,7 @@ describe('the nemesis', { skip: process.platform === 'linux' ? false : 'only on 
         store: ['s1'],
         edge: ['edge'],
         pair: ['h2', 's1'],
+        site: ['h2', 'h3'],
         nowhere: [],
       }[kind.aim]
       await doing(fault, at, { lastsMs: 20 })

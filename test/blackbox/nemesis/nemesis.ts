@@ -5,6 +5,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Stream } from '../../../packages/holdfast/src/sim/prng.ts'
+import type { Answer, FaultPlan, Lane, Service } from '../contract.ts'
 import { FAULTS } from './faults.ts'
 import { chanceOf, type PlannedFault } from './plan.ts'
 import type { Back, Field } from './ways.ts'
@@ -46,7 +47,7 @@ export async function strike(options: StrikeOptions): Promise<StruckFault> {
   let planned: Promise<string | null> = Promise.resolve(null)
   try {
     // Asked for at its time, also when that is after the way back of a short fault.
-    planned = plan.switchoverAfterMs === null ? planned : askLater(field, plan.switchoverAfterMs, signal)
+    planned = plan.switchoverAfterMs === null ? planned : askLater(field, plan, signal)
     back = await kind.begin(begin)
     await sleep(plan.lastsMs, undefined, { signal }).catch(() => {})
   } finally {
@@ -55,27 +56,48 @@ export async function strike(options: StrikeOptions): Promise<StruckFault> {
   }
   const answer = (): Promise<string | null> =>
     Promise.race([planned, sleep(SWITCHOVER_BOUND_MS, 'no answer', { ref: false })])
-  // A fault that is nothing but a switchover is over when that is; for the others it may end later.
-  const answered = plan.fault === 'switchover' ? await answer() : null
+  // A fault that is nothing but what is asked for is over when that is; for the others it may end later.
+  const answered = kind.onlyAsks === true ? await answer() : null
   options.onHeal({ ...begun, switchover: answered })
   return { ...begun, switchover: answered ?? (await answer()) }
 }
 
-async function askLater(field: Field, afterMs: number, signal: AbortSignal): Promise<string | null> {
+async function askLater(field: Field, plan: PlannedFault, signal: AbortSignal): Promise<string | null> {
   try {
-    await sleep(afterMs, undefined, { signal })
-    const { ok, text } = await field.subject.switchover()
+    await sleep(plan.switchoverAfterMs ?? 0, undefined, { signal })
+    const { ok, text } = await ask(field, plan.asks ?? 'switchover')
     return ok ? `done: ${text}` : `refused: ${text}`
   } catch (error) {
     return `failed: ${error instanceof Error ? error.message : String(error)}`
   }
 }
 
+async function ask({ lane, subject: { service } }: Field, what: NonNullable<FaultPlan['asks']>): Promise<Answer> {
+  if (what === 'switchover' || service === null) return lane.switchover()
+  return service.move(what === 'move-back' ? service.home : otherSite(service, await siteOf(service, lane)))
+}
+
+/** Where the group is; home while nobody leads it. */
+export async function siteOf(service: Service, lane: Lane): Promise<string> {
+  const name = await lane.primary()
+  const host = lane.members.find(({ member }) => member === name)?.host ?? ''
+  return Object.entries(service.sites).find(([, hosts]) => hosts.includes(host))?.[0] ?? service.home
+}
+
+function otherSite({ sites }: Service, than: string): string {
+  return Object.keys(sites).find((site) => site !== than) ?? than
+}
+
 /** Real hosts for `primary` and `replica`. Without a primary the first member stands in: it was one not long ago. */
 export async function resolve(field: Field, at: readonly string[], chance: Stream): Promise<readonly string[]> {
+  const { service } = field.subject
+  if (service !== null && (at[0] === 'primary-site' || at[0] === 'other-site')) {
+    const site = await siteOf(service, field.lane)
+    return service.sites[at[0] === 'primary-site' ? site : otherSite(service, site)] ?? []
+  }
   if (!at.some((one) => one === 'primary' || one === 'replica')) return at
-  const { members } = field.subject
-  const name = await field.subject.primary()
+  const { members } = field.lane
+  const name = await field.lane.primary()
   const primary = (members.find(({ member }) => member === name) ?? members[0])?.host ?? ''
   const taken = new Set(at)
   const replicas = chance.shuffle(members.map(({ host }) => host).filter((host) => host !== primary))

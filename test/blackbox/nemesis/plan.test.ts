@@ -82,3 +82,14 @@ test('what only tells false alarms is done only when it is named', () => {
   assert.ok(!usualFaults(abilities).includes('busy-cpu') && possibleFaults(abilities).includes('busy-cpu'))
   for (const one of makePlan({ ...OPTIONS, faults: ['busy-cpu', 'none'] })) assert.equal(one.switchoverAfterMs, null)
 })
+
+test('in a shop a fault is aimed at either group, and moves are asked for in the midst of faults', () => {
+  const faults = usualFaults({ storeHosts: 1, needs: new Set(['sites'] as const) })
+  const plan = makePlan({ ...OPTIONS, faults, memberHosts: ['h1', 'h2'], lanes: 2, count: 300 })
+  assert.deepEqual([...new Set(plan.map(({ lane }) => lane))].sort(), [0, 1])
+  const asked = plan.filter(({ fault, switchoverAfterMs }) => fault === 'kill-host' && switchoverAfterMs !== null)
+  assert.ok(new Set(asked.map(({ asks }) => asks)).size > 1)
+  for (const { at, fault } of plan) {
+    if (FAULTS[fault]?.aim === 'site') assert.match(at.join(), /^(primary|other)-site$/)
+  }
+})

@@ -5,7 +5,8 @@
 import { PROFILES } from '../../../packages/holdfast/src/core/settings.ts'
 import { type Stream, streamOf } from '../../../packages/holdfast/src/sim/prng.ts'
 import type { FaultPlan } from '../contract.ts'
-import { type Aim, FAULTS, type Need } from './faults.ts'
+import { FAULTS } from './faults.ts'
+import type { Aim, Need } from './kinds.ts'
 
 export type Profile = 'fast' | 'normal'
 
@@ -23,6 +24,8 @@ export interface PlanOptions {
   readonly memberHosts: readonly string[]
   readonly storeHosts: readonly string[]
   readonly edge: string
+  /** Groups; a fault is aimed at one of them. */
+  readonly lanes?: number
   /** Every fault at the primary, where there is a choice, and long enough to have consequences. */
   readonly striking?: boolean
   /** Every fault lasts so many times longer, for a subject with slower timings. */
@@ -35,6 +38,8 @@ const QUIET_TTLS = { low: 0.5, high: 2.5 }
 const SWITCHOVER_CHANCE = 0.15
 /** A member fault strikes the primary's host with this chance, else a replica's. */
 const PRIMARY_CHANCE = 0.65
+/** What is asked for in the midst of a fault of a service. */
+const ASKED = ['switchover', 'move', 'move-back'] as const
 /** A storm below this is a single kill. */
 const STORM_MS_MIN = 3_000
 
@@ -105,8 +110,12 @@ function planned(options: PlanOptions, number: number, chance: Stream): PlannedF
     Math.round(fault === 'restart-storm' ? Math.max(spanMs, STORM_MS_MIN) : spanMs)
   const drawn = chance.chance(SWITCHOVER_CHANCE) && options.striking !== true && kind.onlyNamed !== true
   const atMs = Math.round(chance.range(0, lastsMs))
-  const switchoverAfterMs = fault === 'switchover' ? 0 : drawn ? atMs : null
-  return { number, fault, at, afterMs: 0, lastsMs: fault === 'switchover' ? 0 : lastsMs, switchoverAfterMs }
+  const switchoverAfterMs = kind.asks !== undefined ? 0 : drawn ? atMs : null
+  const one = { number, fault, at, afterMs: 0, lastsMs: kind.onlyAsks === true ? 0 : lastsMs, switchoverAfterMs }
+  const { lanes = 1 } = options
+  if (lanes === 1) return one
+  // Drawn last: what one group draws stays what it was.
+  return { ...one, lane: chance.int(lanes), asks: kind.asks ?? chance.pick(ASKED) }
 }
 
 /** Every fault once before any comes again: a short run sees as many kinds as it can. */
@@ -140,6 +149,8 @@ function aimed(options: PlanOptions, aim: Aim, chance: Stream): readonly string[
       return [aim]
     case 'member':
       return [options.striking === true || chance.chance(PRIMARY_CHANCE) ? 'primary' : 'replica']
+    case 'site':
+      return [options.striking === true || chance.chance(PRIMARY_CHANCE) ? 'primary-site' : 'other-site']
     case 'store':
       // Of several store members a majority: less than that nobody may notice.
       return chance.shuffle(storeHosts).slice(0, Math.floor(storeHosts.length / 2) + 1)

@@ -2,12 +2,14 @@
  * What the nemesis can do to processes and links, each with its way back. Signals only processes that the subject named
  * a moment before, each by its id; links belong to the world. Which fault does what stands in `faults.ts`.
  */
-import type { LinkShape, Part, Subject, World } from '../contract.ts'
+import type { Lane, LinkShape, Part, Subject, World } from '../contract.ts'
 
 /** What a fault is done with. */
 export interface Field {
   readonly world: World
   readonly subject: Subject
+  /** The group that faults are aimed at. */
+  readonly lane: Lane
   /** Hosts of members, in the order of the subject. */
   readonly memberHosts: readonly string[]
   /** By host, empty where there are none: disks of engines to be filled, wall clocks of agents to be set. */
@@ -21,6 +23,8 @@ export type Back = () => Promise<void>
 export interface Place {
   readonly host: string
   readonly part: Part
+  /** Only what belongs to this group; absent: of all. */
+  readonly group?: string
 }
 
 export function signalAll(pids: readonly number[], signal: NodeJS.Signals): number {
@@ -38,7 +42,7 @@ export function signalAll(pids: readonly number[], signal: NodeJS.Signals): numb
 
 /** All at once: everything is stopped before anything is killed, so that nobody sees another one die. */
 export function kill(field: Field, places: readonly Place[]): Back {
-  const pids = places.flatMap(({ host, part }) => field.subject.pids(host, part))
+  const pids = places.flatMap(({ host, part, group }) => field.subject.pids(host, part, group))
   if (pids.length > 1) signalAll(pids, 'SIGSTOP')
   signalAll(pids, 'SIGKILL')
   return async () => restart(field, places)
@@ -56,7 +60,8 @@ export function freeze(field: Field, places: readonly Place[], order: (pids: num
   const frozen = new Set<number>()
   // Twice: a process may have been born between the look and the stop of its parent.
   for (let look = 0; look < 2; look += 1) {
-    const pids = places.flatMap(({ host, part }) => field.subject.pids(host, part)).filter((pid) => !frozen.has(pid))
+    const all = places.flatMap(({ host, part, group }) => field.subject.pids(host, part, group))
+    const pids = all.filter((pid) => !frozen.has(pid))
     signalAll(pids, 'SIGSTOP')
     for (const pid of pids) frozen.add(pid)
   }

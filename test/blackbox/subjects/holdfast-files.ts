@@ -8,45 +8,59 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { freshId } from '../../../packages/holdfast/src/io/random.ts'
 import { makeCertificates } from '../../../packages/holdfast/src/store/certificates-fixture.ts'
-import type { Address, EngineName, ReplicationMode, Subject, World } from '../contract.ts'
+import type { Address, EngineName, Lane, ReplicationMode, World } from '../contract.ts'
 
-export const GROUP = 'orders'
+export const PLATFORM = 'blackbox'
 export const ROUTER = 'edge'
 export const BOUND = { lossBytesMax: 16 * 1_048_576, lossTimeMaxMs: 10_000 }
-
-export interface Ports {
-  readonly agent: number
-  readonly engine: number
-  readonly store: number
-  /** Between etcd members. */
-  readonly peer: number
-  readonly door: number
-}
 
 export interface MemberPlace {
   readonly member: string
   readonly agent: string
   readonly host: string
-  readonly ports: Ports
+  readonly port: number
   readonly dataDir: string
+}
+
+export interface GroupPlace {
+  readonly group: string
+  readonly engine: EngineName
+  readonly mode: ReplicationMode
+  /** What an unplanned failover may lose in async mode. */
+  readonly bound: NonNullable<Lane['bound']>
+  readonly members: readonly MemberPlace[]
+  readonly doorPort: number
+  readonly version: number | null
+  readonly parameters: Readonly<Record<string, string | number | boolean>>
+  /** Groups that are up before it, where they make a service. */
+  readonly after: readonly string[]
+}
+
+export interface AgentPlace {
+  readonly agent: string
+  readonly host: string
+  readonly site: string
+  readonly port: number
+}
+
+export interface StorePlace {
+  readonly host: string
+  readonly port: number
+  /** Between etcd members. */
+  readonly peerPort: number
 }
 
 export interface Layout {
   readonly world: World
   readonly folder: string
-  readonly engine: EngineName
-  readonly mode: ReplicationMode
-  /** What an unplanned failover may lose in async mode. */
-  readonly bound: NonNullable<Subject['bound']>
   readonly profile: 'fast' | 'normal'
   readonly store: 'embedded' | 'etcd'
-  readonly members: readonly MemberPlace[]
-  readonly storeHosts: readonly string[]
-  readonly storePorts: readonly Ports[]
+  readonly groups: readonly GroupPlace[]
+  readonly agents: readonly AgentPlace[]
+  readonly stores: readonly StorePlace[]
   readonly edge: string
-  readonly doorPort: number
-  readonly version: number | null
-  readonly parameters: Readonly<Record<string, string | number | boolean>>
+  /** The site it begins at is its home, and the store is at a witness; null for one site and no service. */
+  readonly service: { readonly name: string; readonly home: string; readonly witness: string } | null
   readonly secrets: Secrets
 }
 
@@ -58,21 +72,14 @@ export interface Secrets {
   readonly ca: string
 }
 
-const NAMESPACE_PORTS: Ports = { agent: 7301, engine: 5432, store: 7400, peer: 7401, door: 6432 }
 /** Below what the kernel gives to outgoing connections, so that a restarted process finds its port free. */
 const LOOPBACK_PORTS = { first: 15_000, count: 15_000 }
 const PORT_TRIES = 1_000
 
-/** Hosts of their own may use the same ports; on loopback each gets others. */
-export async function portsFor(world: World, count: number): Promise<readonly Ports[]> {
-  if (world.kind === 'namespaces') return Array.from({ length: count }, () => NAMESPACE_PORTS)
+/** Hosts of their own may all use the usual port; on loopback each gets another. */
+export function portsOf(world: World): (usual: number) => Promise<number> {
   const taken = new Set<number>()
-  const all: Ports[] = []
-  for (let i = 0; i < count; i++) {
-    const [agent, engine, store, peer, door] = await Promise.all([1, 2, 3, 4, 5].map(() => freePort(taken)))
-    all.push({ agent: agent ?? 0, engine: engine ?? 0, store: store ?? 0, peer: peer ?? 0, door: door ?? 0 })
-  }
-  return all
+  return async (usual) => (world.kind === 'namespaces' ? usual : freePort(taken))
 }
 
 async function freePort(taken: Set<number>): Promise<number> {
@@ -118,7 +125,8 @@ export function descriptionFile(layout: Pick<Layout, 'folder'>, host: string): s
 
 /** One for each host that runs a part; makes the routes it names. */
 export async function writeDescriptions(layout: Layout): Promise<void> {
-  const hosts = new Set([...layout.members.map(({ host }) => host), ...layout.storeHosts, layout.edge])
+  const { agents, stores, edge } = layout
+  const hosts = new Set([...agents.map(({ host }) => host), ...stores.map(({ host }) => host), edge])
   for (const host of hosts) {
     mkdirSync(homeOf(layout, host), { recursive: true, mode: 0o755 })
     writeFileSync(descriptionFile(layout, host), await descriptionFor(layout, host))
@@ -128,60 +136,94 @@ export async function writeDescriptions(layout: Layout): Promise<void> {
 /** Where `host` finds a port of `owner`. The store asks nobody, so its host needs no routes. */
 async function seenFrom(layout: Layout, host: string, owner: string, port: number): Promise<string> {
   const real = { host: layout.world.addressOf(owner), port }
-  const direct = host === owner || layout.storeHosts.includes(host)
+  const direct = host === owner || layout.stores.some((store) => store.host === host)
   const at: Address = direct ? real : await layout.world.route(host, owner, port)
   return `${at.host}:${at.port}`
 }
 
 async function descriptionFor(layout: Layout, host: string): Promise<string> {
-  const { members, engine, profile, version, edge, doorPort, world } = layout
-  const secret = (name: string): string => `{ file: ${join(layout.folder, 'secrets', name)} }`
-  const agents: string[] = []
-  const places: string[] = []
-  for (const { member, agent, host: owner, ports, dataDir } of members) {
-    const agentAt = await seenFrom(layout, host, owner, ports.agent)
-    const dir = join(homeOf(layout, owner), 'agent')
-    agents.push(`  - { name: ${agent}, site: here, listen: "${agentAt}", dir: ${dir} }`)
-    const engineAt = await seenFrom(layout, host, owner, ports.engine)
-    places.push(`      - { name: ${member}, agent: ${agent}, listen: "${engineAt}", dataDir: ${dataDir} }`)
+  const { agents, groups, edge, world, service } = layout
+  const own: string[] = []
+  for (const { agent, host: owner, site, port } of agents) {
+    const at = await seenFrom(layout, host, owner, port)
+    own.push(`  - { name: ${agent}, site: ${site}, listen: "${at}", dir: ${join(homeOf(layout, owner), 'agent')} }`)
   }
-  const parameters = Object.entries(layout.parameters).map(([name, value]) => `${name}: ${JSON.stringify(value)}`)
+  const sites = [...new Set(agents.map(({ site }) => site))].map((site) => `{ name: ${site} }`)
+  if (service !== null) sites.push(`{ name: ${service.witness}, witness: true }`)
+  const doors = groups.map(
+    ({ group, doorPort }) => `{ group: ${group}, listen: "${world.addressOf(edge)}:${doorPort}" }`,
+  )
+  const texts: string[] = []
+  for (const group of groups) texts.push(await groupText(layout, host, group))
   return `version: 1
-platform: blackbox
-sites: [{ name: here }]
+platform: ${PLATFORM}
+sites: [${sites.join(', ')}]
 store: ${await storeText(layout, host)}
-agentDefaults: { token: ${secret('token')}, ${tlsText(layout)} }
+agentDefaults: { token: ${secretText(layout, 'token')}, ${tlsText(layout)} }
 agents:
-${agents.join('\n')}
+${own.join('\n')}
 groups:
-  - name: ${GROUP}
+${texts.join('\n')}
+routers:
+  - { name: ${ROUTER}, site: ${agents[0]?.site}, doors: [${doors.join(', ')}] }
+${serviceText(layout)}`
+}
+
+async function groupText(layout: Layout, host: string, place: GroupPlace): Promise<string> {
+  const { group, engine, version } = place
+  const members: string[] = []
+  for (const { member, agent, host: owner, port, dataDir } of place.members) {
+    const at = await seenFrom(layout, host, owner, port)
+    members.push(`      - { name: ${member}, agent: ${agent}, listen: "${at}", dataDir: ${dataDir} }`)
+  }
+  const parameters = Object.entries(place.parameters).map(([name, value]) => `${name}: ${JSON.stringify(value)}`)
+  const secret = (name: string): string => secretText(layout, name)
+  // With the other site lost the survivor goes on alone.
+  const alone = layout.service === null ? '' : '\n    whenAlone: continue'
+  return `  - name: ${group}
     engine: ${engine}${version === null ? '' : `\n    version: ${version}`}
-    profile: ${profile}
-    replication: ${replicationText(layout)}
+    profile: ${layout.profile}
+    replication: ${replicationText(place)}${alone}
     # Faults come faster here than anywhere else; the wait after many failovers would be most of every run.
     antiFlap: { free: 1000, window: 60s }
     parameters: { ${parameters.join(', ')} }
     members:
-${places.join('\n')}
+${members.join('\n')}
     application: { user: app,${engine === 'postgres' ? ' database: app,' : ''} password: ${secret('application')} }
-    secrets: { superuser: ${secret('superuser')}, replication: ${secret('replication')} }
-routers:
-  - { name: ${ROUTER}, site: here, doors: [{ group: ${GROUP}, listen: "${world.addressOf(edge)}:${doorPort}" }] }
+    secrets: { superuser: ${secret('superuser')}, replication: ${secret('replication')} }`
+}
+
+function serviceText({ service, groups }: Layout): string {
+  if (service === null) return ''
+  const order = groups.map(({ group, after }) => {
+    return `      - { group: ${group}${after.length === 0 ? '' : `, after: [${after.join(', ')}]`} }`
+  })
+  return `services:
+  - name: ${service.name}
+    home: ${service.home}
+    siteLoss: automatic
+    comeHome: never
+    objectives: { rto: 10s, rpo: 0s }
+    groups:
+${order.join('\n')}
 `
 }
 
 async function storeText(layout: Layout, host: string): Promise<string> {
-  const { storeHosts, storePorts, folder } = layout
+  const { stores, folder, service } = layout
   const addresses: string[] = []
-  for (const [index, owner] of storeHosts.entries()) {
-    addresses.push(await seenFrom(layout, host, owner, storePorts[index]?.store ?? 0))
-  }
+  for (const { host: owner, port } of stores) addresses.push(await seenFrom(layout, host, owner, port))
   if (layout.store === 'etcd') {
     return `{ kind: etcd, endpoints: [${addresses.map((at) => `"http://${at}"`).join(', ')}] }`
   }
   const token = `token: { file: ${join(folder, 'secrets', 'token')} }`
-  const dir = join(homeOf(layout, storeHosts[0] ?? ''), 'store')
-  return `{ kind: embedded, listen: "${addresses[0]}", dir: ${dir}, ${token}, ${tlsText(layout)} }`
+  const dir = join(homeOf(layout, stores[0]?.host ?? ''), 'store')
+  const site = service === null ? '' : ` site: ${service.witness},`
+  return `{ kind: embedded,${site} listen: "${addresses[0]}", dir: ${dir}, ${token}, ${tlsText(layout)} }`
+}
+
+function secretText({ folder }: Layout, name: string): string {
+  return `{ file: ${join(folder, 'secrets', name)} }`
 }
 
 /** For what carries the token. The engine's data stays plain: clients are told an address and no certificates. */
@@ -190,7 +232,7 @@ function tlsText({ folder }: Layout): string {
   return `tls: { cert: ${file('cert.pem')}, key: ${file('key.pem')}, ca: ${file('ca.pem')} }`
 }
 
-function replicationText({ mode, bound }: Layout): string {
+function replicationText({ mode, bound }: GroupPlace): string {
   if (mode === 'sync') return 'sync'
   if (mode === 'quorum') return '{ quorum: 1 }'
   const { lossBytesMax, lossTimeMaxMs } = bound

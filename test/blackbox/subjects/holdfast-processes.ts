@@ -34,16 +34,14 @@ export class HoldfastProcesses {
     this.#clocks = how.clocks
   }
 
-  pids(host: string, part: Part): readonly number[] {
+  pids(host: string, part: Part, group?: string): readonly number[] {
     // Whoever asks may kill the agent next; then nobody else knows its guard.
     const guards = this.#guardsOf(host)
     if (part === 'guard') return guards
     if (part !== 'engine') return this.#living(host, part)
-    const dataDir = this.#layout.members.find((member) => member.host === host)?.dataDir
-    if (dataDir === undefined) return []
-    const main = postmasterOf(dataDir)
-    const pids = treeOf(dataDir, main).map(({ pid }) => pid)
-    return pids.sort((a, b) => Number(b === main) - Number(a === main))
+    const places = this.#layout.groups.filter((place) => group === undefined || place.group === group)
+    const own = places.flatMap(({ members }) => members.filter((member) => member.host === host))
+    return own.flatMap(({ dataDir }) => enginePids(dataDir))
   }
 
   restart(host: string, part: Part): void {
@@ -59,7 +57,7 @@ export class HoldfastProcesses {
 
   /** Everything of ours but the engines, which are found by their folders. */
   async stop(): Promise<void> {
-    const guards = this.#layout.members.flatMap(({ host }) => this.#guardsOf(host))
+    const guards = this.#layout.agents.flatMap(({ host }) => this.#guardsOf(host))
     const own = [...this.#children.values()].flatMap(({ pid }) => pid ?? [])
     const ids = [...own, ...guards].flatMap((pid) => identify(pid) ?? [])
     for (const id of ids) {
@@ -74,9 +72,9 @@ export class HoldfastProcesses {
   }
 
   #runs(host: string, part: OwnPart): boolean {
-    const { members, storeHosts, edge } = this.#layout
-    if (part === 'agent') return members.some((member) => member.host === host)
-    return part === 'store' ? storeHosts.includes(host) : host === edge
+    const { agents, stores, edge } = this.#layout
+    if (part === 'router') return host === edge
+    return (part === 'agent' ? agents : stores).some((one) => one.host === host)
   }
 
   #living(host: string, part: OwnPart): readonly number[] {
@@ -113,6 +111,13 @@ function wordsOf(pid: number): string {
   } catch {
     return ''
   }
+}
+
+/** The main process first, where it can be known. */
+function enginePids(dataDir: string): readonly number[] {
+  const main = postmasterOf(dataDir)
+  const pids = treeOf(dataDir, main).map(({ pid }) => pid)
+  return pids.sort((a, b) => Number(b === main) - Number(a === main))
 }
 
 function postmasterOf(dataDir: string): number | null {

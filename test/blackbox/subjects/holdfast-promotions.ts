@@ -27,6 +27,15 @@ interface Tail {
   /** The newest reason to think that the holder is gone. */
   gone: string
   claim: string
+  claimedNs: number | null
+}
+
+interface Opened {
+  readonly member: string
+  readonly epoch: number
+  readonly atNs: number
+  readonly claimedNs: number | null
+  readonly reason: string
 }
 
 export class PromotionLog {
@@ -35,12 +44,15 @@ export class PromotionLog {
   /** Epochs that were given away cleanly, with whom they were given to. */
   readonly #given = new Map<number, string>()
   readonly #timelines = new Map<number, number>()
-  readonly #opened: { readonly member: string; readonly epoch: number; readonly atNs: number; reason: string }[] = []
+  readonly #opened: Opened[] = []
+  readonly #members: ReadonlySet<string>
   #timer: NodeJS.Timeout | null = null
   #seen = 0
 
-  constructor(files: readonly string[]) {
-    this.#tails = files.map((file) => ({ file, offset: 0, rest: '', gone: '', claim: '' }))
+  /** `members`: those of the group; the agents write of others, too. */
+  constructor(files: readonly string[], members: readonly string[]) {
+    this.#members = new Set(members)
+    this.#tails = files.map((file) => ({ file, offset: 0, rest: '', gone: '', claim: '', claimedNs: null }))
   }
 
   start(): void {
@@ -63,7 +75,7 @@ export class PromotionLog {
     const byEpoch = [...this.#opened].sort((a, b) => a.epoch - b.epoch)
     const known = new Set(this.#opened.slice(0, this.#seen).map(({ epoch }) => epoch))
     this.#found.length = 0
-    for (const [index, { member, epoch, atNs, reason }] of byEpoch.entries()) {
+    for (const [index, { member, epoch, atNs, claimedNs, reason }] of byEpoch.entries()) {
       if (known.has(epoch) || byEpoch[index - 1]?.member === member) continue
       const planned = this.#given.get(epoch - 1) === member
       const timeline = this.#timelines.get(epoch) ?? epoch
@@ -71,6 +83,7 @@ export class PromotionLog {
         member,
         epoch: timeline,
         time: atNs,
+        claimedNs: claimedNs ?? atNs,
         planned,
         reason: planned ? `handed over; ${reason}` : reason,
       })
@@ -115,15 +128,17 @@ export class PromotionLog {
       return
     }
     const { code, member, detail } = line
+    if (!this.#members.has(member)) return
     const words = `${code} ${JSON.stringify(detail)}`
     const epoch = Number(detail?.epoch)
     if (code.startsWith('holder-')) tail.gone = words
-    else if (code === 'claims') tail.claim = words
+    else if (code === 'claims') Object.assign(tail, { claim: words, claimedNs: monotonicNs(line.time) })
     else if (code === 'opens') this.#timelines.set(epoch, Number(detail.timeline))
     else if (code === 'releases' && detail.clean === true) this.#given.set(epoch, String(detail.to))
     else if (code === 'is-primary') {
       const reason = [tail.gone, tail.claim].filter((part) => part !== '').join('; ')
-      this.#opened.push({ member, epoch, atNs: monotonicNs(line.time), reason })
+      this.#opened.push({ member, epoch, atNs: monotonicNs(line.time), claimedNs: tail.claimedNs, reason })
+      tail.claimedNs = null
     }
   }
 }

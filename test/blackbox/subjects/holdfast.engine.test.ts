@@ -42,7 +42,8 @@ let questions = 0
 async function asked(sql: string): Promise<readonly Record<string, unknown>[]> {
   assert.ok(subject && world)
   const log = join(folder, `question-${questions++}.log`)
-  const target = JSON.stringify({ ...subject.door, ...subject.login })
+  const [lane] = subject.lanes
+  const target = JSON.stringify({ ...lane?.door, ...lane?.login })
   const words = ['--input-type=module', '-e', CLIENT, import.meta.resolve('pg'), target, sql]
   const child = world.spawn({ host: 'edge', command: process.execPath, args: words, cwd: folder, log })
   const timer = setTimeout(() => child.kill('SIGKILL'), BOUND_MS)
@@ -58,21 +59,23 @@ test('a host that is silently cut off loses the primary to another, and comes ba
   world = made
   const group = await startHoldfast({ world: made, folder, mode: 'sync', profile: 'fast' })
   subject = group
+  const [lane] = group.lanes
+  assert.ok(lane)
   const startedMs = performance.now()
   await group.start()
   const first = await group.whole(BOUND_MS)
   t.diagnostic(`${made.kind}; whole after ${Math.round(performance.now() - startedMs)} ms, primary ${first}`)
-  assert.deepEqual(await group.promotions(), [])
+  assert.deepEqual(await lane.promotions(), [])
   await asked(PROBE_TABLE_SQL)
   await asked('create table numbered (n int)')
   await asked('insert into numbered values (1)')
   const lines: UnnumberedLine[] = []
   const probes = await startProbes(made, {
-    members: group.members,
-    login: group.login,
+    members: lane.members,
+    login: lane.login,
     onLine: (line) => lines.push(line),
   })
-  const host = group.members.find(({ member }) => member === first)?.host ?? ''
+  const host = lane.members.find(({ member }) => member === first)?.host ?? ''
   for (const part of ['agent', 'guard', 'engine'] as const) assert.ok(group.pids(host, part).length > 0, part)
   assert.equal(group.pids('s1', 'store').length, 1)
   assert.equal(group.pids('edge', 'router').length, 1)
@@ -84,7 +87,7 @@ test('a host that is silently cut off loses the primary to another, and comes ba
   await Promise.all(others.flatMap((other) => [made.cut(host, other), made.cut(other, host)]))
   await asked('insert into numbered values (2)')
   t.diagnostic(`written again ${Math.round(performance.now() - cutMs)} ms after the cut`)
-  const second = await group.primary()
+  const second = await lane.primary()
   assert.ok(second !== null && second !== first, `the primary is ${second}`)
   await made.heal()
   assert.equal(await group.whole(BOUND_MS), second)
@@ -92,7 +95,7 @@ test('a host that is silently cut off loses the primary to another, and comes ba
   await probes.stop()
   assert.deepEqual(await asked('select n from numbered order by n'), [{ n: 1 }, { n: 2 }])
 
-  const [promotion, ...more] = await group.promotions()
+  const [promotion, ...more] = await lane.promotions()
   assert.deepEqual(more, [])
   assert.equal(promotion?.member, second)
   t.diagnostic(`promoted ${Math.round((promotion.time - cutNs) / 1e6)} ms after the cut: ${promotion.reason}`)
@@ -103,9 +106,9 @@ test('a host that is silently cut off loses the primary to another, and comes ba
   assert.ok(acknowledged(first).length > 3 && acknowledged(second).length > 3)
   assert.ok(Math.max(...acknowledged(first)) < Math.min(...acknowledged(second)), 'never two writers')
 
-  const moved = await group.switchover()
+  const moved = await lane.switchover()
   assert.ok(moved.ok, moved.text)
   const third = await group.whole(BOUND_MS)
   assert.notEqual(third, second)
-  assert.equal((await group.promotions()).at(-1)?.planned, true)
+  assert.equal((await lane.promotions()).at(-1)?.planned, true)
 })

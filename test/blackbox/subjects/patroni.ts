@@ -15,7 +15,7 @@ import { engineOwner, giveTo, type Owner } from '../../../packages/holdfast/src/
 import { findRivals, PATRONI } from '../../../scripts/engines/rivals.ts'
 import { ETCD, HAPROXY } from '../../../scripts/engines/wanted.ts'
 import { freePorts } from '../../platform.ts'
-import type { Address, Part, Promotion, ReplicationMode, Subject, SubjectMember, World } from '../contract.ts'
+import type { Address, Lane, Part, Promotion, ReplicationMode, Subject, SubjectMember, World } from '../contract.ts'
 import { etcdArguments, haproxyText, LAG_BYTES_MAX, type PatroniProfile, patroniText, textOf } from './patroni-files.ts'
 
 export interface PatroniOptions {
@@ -105,8 +105,13 @@ interface Plan {
   readonly owner: Owner | null
 }
 
-export class PatroniSubject implements Subject {
+export class PatroniSubject implements Subject, Lane {
   readonly name: string
+  readonly group = 'orders'
+  /** It is its only group itself. */
+  readonly lanes: readonly Lane[] = [this]
+  readonly service = null
+  readonly alone = false
   readonly engine = 'postgres'
   readonly mode: ReplicationMode
   readonly members: readonly SubjectMember[]
@@ -115,7 +120,7 @@ export class PatroniSubject implements Subject {
   readonly door: Address
   readonly login = { user: 'app', password: freshId(), database: 'app' }
   /** Patroni's bound on what an asynchronous failover may lose is one of bytes; of time it has none. */
-  readonly bound: Subject['bound']
+  readonly bound: Lane['bound']
   readonly #options: PatroniOptions
   readonly #plan: Plan
   readonly #secrets = { superuser: freshId(), replication: freshId(), rewind: freshId() }

@@ -5,14 +5,14 @@
 import { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
-import type { Address, HistoryLine, OperationName, Subject } from '../contract.ts'
+import type { Address, HistoryLine, Lane, OperationName } from '../contract.ts'
 import { type HistoryWriter, nowNs, PROCESS_STRIDE } from '../history.ts'
 import { isUnconfirmed, outcomeOf } from './outcome.ts'
 import { type Who, whoOf } from './tables.ts'
 
 export interface ClientOptions {
   readonly door: Address
-  readonly login: Subject['login']
+  readonly login: Lane['login']
   readonly nodes: Readonly<Record<string, string>>
   readonly connectMs: number
   readonly answerMs: number

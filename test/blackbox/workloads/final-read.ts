@@ -6,7 +6,7 @@
 import { writeFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
-import type { Address, FinalMember, FinalState, Subject } from '../contract.ts'
+import type { Address, FinalMember, FinalState, Lane } from '../contract.ts'
 import { nowNs } from '../history.ts'
 import { listOf } from './operations.ts'
 
@@ -18,7 +18,7 @@ export interface MemberRead {
 
 export interface ReadOptions {
   readonly address: Address
-  readonly login: Subject['login']
+  readonly login: Lane['login']
   /** A standby is waited for until it has applied this much, for at most `CATCH_UP_MS`; then it is read as it is. */
   readonly untilLsn?: string
 }
@@ -57,7 +57,7 @@ export async function readMember({ address, login, untilLsn }: ReadOptions): Pro
 export async function readFinal(
   members: readonly { readonly member: string; readonly own: Address }[],
   primary: string,
-  login: Subject['login'],
+  login: Lane['login'],
 ): Promise<FinalState> {
   const at = members.find(({ member }) => member === primary)
   if (at === undefined) throw new Error(`no member is called ${primary}`)

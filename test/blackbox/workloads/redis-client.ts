@@ -31,20 +31,30 @@ export interface RedisLogin {
   readonly password: string
 }
 
+/** How many replicas must confirm a write, and whether a primary that goes on alone needs none of them. */
+export interface Confirmation {
+  readonly confirmations: number
+  readonly alone: boolean
+}
+
+const NONE: Confirmation = { confirmations: 0, alone: false }
+
 const TITLE: Command = ['CONFIG', 'GET', 'proc-title-template']
 const INFO: Command = ['INFO', 'replication', 'server']
 /** Its settings lie beside its data, which is called after the member. */
 const MEMBER = /^config_file:.*\/\.([^/]+)\.run\/[^/]*\r?$/m
+/** While the group wants a confirmation Redis tells how many replicas are good; alone it tells nothing. */
+const WANTED = /^min_slaves_good_slaves:/m
 /** Within a transaction these words of the server say that none of it was done. */
 const REFUSED = new Set(['NOREPLICAS', 'READONLY', 'LOADING', 'EXECABORT', 'MISCONF', 'MASTERDOWN', 'NOAUTH'])
 
 export class RedisLink {
   readonly #line: Line
-  readonly #confirmations: number
+  readonly #wanted: Confirmation
 
-  constructor(at: Address, login: RedisLogin, confirmations: number) {
+  constructor(at: Address, login: RedisLogin, wanted = NONE) {
     this.#line = new Line({ ...at, user: login.user, password: login.password })
-    this.#confirmations = confirmations
+    this.#wanted = wanted
   }
 
   get open(): boolean {
@@ -58,8 +68,10 @@ export class RedisLink {
 
   async write(commands: readonly Command[], timeoutMs: number): Promise<RedisOutcome> {
     const waitMs = String(Math.max(1, Math.round(timeoutMs / 2)))
-    const wait = this.#confirmations > 0 ? [['WAIT', String(this.#confirmations), waitMs]] : []
-    const whole = [['MULTI'], ...commands, TITLE, INFO, ['EXEC'], ...wait]
+    const { confirmations, alone } = this.#wanted
+    const wait = confirmations > 0 ? [['WAIT', String(confirmations), waitMs]] : []
+    // Behind it in the same packet, unless it may not be wanted.
+    const whole = [['MULTI'], ...commands, TITLE, INFO, ['EXEC'], ...(alone ? [] : wait)]
     const answer = await this.#line.ask(whole, timeoutMs)
     if (!answer.ok) return { kind: 'info', because: answer.because }
     const done = answer.replies[commands.length + 3]
@@ -72,10 +84,19 @@ export class RedisLink {
     if (who === null || done.some((reply) => reply instanceof ReplyError)) {
       return { kind: 'info', because: `an answer that cannot be: ${String(done.at(0))}` }
     }
-    if (wait.length > 0 && Number(answer.replies.at(-1)) < this.#confirmations) {
+    const isWanted = wait.length > 0 && (!alone || WANTED.test(String(done.at(-1))))
+    const confirmed = isWanted && alone ? await this.#confirmedBy(wait, timeoutMs) : answer.replies.at(-1)
+    if (isWanted && Number(confirmed) < confirmations) {
       return { kind: 'info', because: 'not confirmed by a replica' }
     }
     return { kind: 'ok', ...who, replies: done.slice(0, commands.length) }
+  }
+
+  /** `WAIT` on another connection would say nothing about this write. */
+  async #confirmedBy(wait: readonly Command[], timeoutMs: number): Promise<Reply> {
+    if (!this.#line.open) return 0
+    const answer = await this.#line.must(wait, timeoutMs)
+    return answer.ok ? (answer.replies[0] ?? 0) : 0
   }
 
   /** Answers in order; null when they do not come or one is an error. */

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseInfo } from '../../../packages/holdfast/src/engines/redis/info.ts'
 import type { Address, FinalMember } from '../contract.ts'
-import { RedisLink, type RedisLogin } from './redis-client.ts'
+import { type Confirmation, RedisLink, type RedisLogin } from './redis-client.ts'
 import { NUMBERED, STOCK_COMMANDS, STOCK_KEYS } from './redis-workloads.ts'
 
 const ANSWER_MS = 60_000
@@ -10,8 +10,8 @@ const CATCH_UP_MS = 30_000
 const LOOK_MS = 100
 
 /** False when it has to be tried again. */
-export async function makeStock(door: Address, login: RedisLogin, confirmations: number): Promise<boolean> {
-  const link = new RedisLink(door, login, confirmations)
+export async function makeStock(door: Address, login: RedisLogin, wanted: Confirmation): Promise<boolean> {
+  const link = new RedisLink(door, login, wanted)
   const outcome = await link.write(STOCK_COMMANDS, 2_000)
   link.close()
   return outcome.kind === 'ok'
@@ -28,7 +28,7 @@ export async function readRedisMember(
   login: RedisLogin,
   until?: RedisRead['end'],
 ): Promise<RedisRead> {
-  const link = new RedisLink(address, login, 0)
+  const link = new RedisLink(address, login)
   try {
     const end = await endOf(link, until)
     const replies = await link.read(

@@ -98,7 +98,7 @@ class RedisWorker {
     const { name, settings } = this.#o
     const renew = name !== 'old' && this.#served >= RENEW_AFTER
     if (renew || this.#link?.open === false) this.#leave()
-    this.#link ??= new RedisLink(settings.door, settings.login, settings.confirmations ?? 0)
+    this.#link ??= new RedisLink(settings.door, settings.login, settings.redis)
     if (await this.#link.ready(settings.connectMs ?? CONNECT_MS)) return this.#link
     this.#leave()
     return null

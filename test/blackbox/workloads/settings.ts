@@ -1,5 +1,6 @@
 /** What the process of the workloads is told, as JSON. Types and defaults only. */
-import type { Address, Subject } from '../contract.ts'
+import type { Address, Lane } from '../contract.ts'
+import type { Confirmation } from './redis-client.ts'
 
 export type WorkloadName = 'insert' | 'transfer' | 'txn' | 'long' | 'old'
 export type Isolation = 'serializable' | 'repeatable read'
@@ -13,10 +14,10 @@ export interface Rate {
 export interface WorkloadSettings {
   /** Default: `postgres`. */
   readonly engine?: 'postgres' | 'redis'
-  /** Of Redis: how many replicas a write waits for; 0 when not said. */
-  readonly confirmations?: number
+  /** Of Redis: what a write waits for; nothing when not said. */
+  readonly redis?: Confirmation
   readonly door: Address
-  readonly login: Subject['login']
+  readonly login: Lane['login']
   /** The file the history is appended to. */
   readonly history: string
   readonly seed: number

@@ -14,7 +14,7 @@ import {
 } from '../../../packages/holdfast/src/engines/postgres/test-cluster.ts'
 import { checkAll } from '../checkers/all.ts'
 import { listAppend } from '../checkers/list-append.ts'
-import type { CheckerInput, HistoryLine, Subject } from '../contract.ts'
+import type { CheckerInput, HistoryLine, Lane } from '../contract.ts'
 import { nowNs, readHistory } from '../history.ts'
 import { readFinal } from './final-read.ts'
 import { DEFAULT_WORKLOADS, type WorkloadSettings } from './settings.ts'
@@ -36,7 +36,7 @@ function settings(more: Partial<WorkloadSettings> = {}): WorkloadSettings {
   return { ...address(), history, seed: 7, workloads: DEFAULT_WORKLOADS, nodes, ...more }
 }
 
-function address(): { readonly door: Subject['door']; readonly login: Subject['login'] } {
+function address(): { readonly door: Lane['door']; readonly login: Lane['login'] } {
   const { host, port, user, password } = cluster.upstream
   return { door: { host, port }, login: { user, password, database: 'postgres' } }
 }

@@ -12,7 +12,8 @@ export class HostLink {
   readonly #child: ChildProcess
   readonly #waiting = new Map<number, (answer: Answer) => void>()
   readonly #gone: Promise<void>
-  #onLine: (line: UnnumberedLine) => void = () => {}
+  /** By member: a host may have several, each with its own probe. */
+  readonly #hearers = new Map<string, (line: UnnumberedLine) => void>()
   #next = 1
   #ready: () => void = () => {}
 
@@ -56,8 +57,9 @@ export class HostLink {
     return this.#child.pid ?? null
   }
 
-  set onLine(hear: (line: UnnumberedLine) => void) {
-    this.#onLine = hear
+  /** From now on lines of this member's probe go to `hear`. */
+  listen(member: string, hear: (line: UnnumberedLine) => void): void {
+    this.#hearers.set(member, hear)
   }
 
   /** Throws when the host refuses or does not answer. */
@@ -84,8 +86,12 @@ export class HostLink {
   }
 
   #hear(words: FromHost): void {
-    if ('line' in words) this.#onLine(words.line)
+    if ('line' in words) this.#hearers.get(memberOf(words.line))?.(words.line)
     else if ('ready' in words) this.#ready()
     else this.#waiting.get(words.id)?.(words)
   }
+}
+
+function memberOf({ value }: UnnumberedLine): string {
+  return (value as { readonly member: string }).member
 }

@@ -1,5 +1,6 @@
 /** What the harness and the process on each host say to each other: one JSON object a line. */
 import type { Address, HistoryLine, LinkShape } from '../contract.ts'
+import type { Confirmation } from '../workloads/redis-client.ts'
 
 export type Order =
   | { readonly do: 'open'; readonly peer: string; readonly target: Address }
@@ -14,8 +15,8 @@ export interface ProbeOrder {
   readonly login: { readonly user: string; readonly password: string; readonly database: string }
   readonly everyMs: number
   readonly deadlineMs: number
-  /** It is a Redis server, and so many replicas must confirm; absent: PostgreSQL. */
-  readonly redis?: { readonly confirmations: number }
+  /** It is a Redis server, and this is what a write waits for; absent: PostgreSQL. */
+  readonly redis?: Confirmation
   /** The number of its first process; it goes on from there after each `info`. */
   readonly process: number
 }

@@ -1,6 +1,7 @@
 /** Starts a probe beside each member and hands what they tell to whoever writes the history. */
 import type { SubjectMember } from '../contract.ts'
 import { PROCESS_STRIDE } from '../history.ts'
+import type { Confirmation } from '../workloads/redis-client.ts'
 import type { UnnumberedLine } from './host-words.ts'
 import type { MadeWorld } from './make-world.ts'
 
@@ -18,7 +19,7 @@ export interface ProbesOptions {
   /** Lines of all probes, each in its own order; they lack only the index. */
   readonly onLine: (line: UnnumberedLine) => void
   readonly everyMs?: number
-  readonly redis?: { readonly confirmations: number }
+  readonly redis?: Confirmation
 }
 
 export interface Probes {
@@ -29,7 +30,7 @@ export async function startProbes(world: MadeWorld, options: ProbesOptions): Pro
   const { members, login, redis, everyMs = EVERY_MS } = options
   for (const [index, { member, host, own }] of members.entries()) {
     const link = world.hostLink(host)
-    link.onLine = options.onLine
+    link.listen(member, options.onLine)
     const process = PROCESS_FIRST + index
     const probe = { member, own, login, everyMs, deadlineMs: DEADLINE_MS, process }
     await link.tell({ do: 'probe', probe: redis === undefined ? probe : { ...probe, redis } })

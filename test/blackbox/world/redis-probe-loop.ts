@@ -22,7 +22,7 @@ export class RedisProbeLoop {
     this.#order = order
     this.#tell = tell
     this.#process = order.process
-    this.#link = new RedisLink(order.own, order.login, order.redis?.confirmations ?? 0)
+    this.#link = new RedisLink(order.own, order.login, order.redis)
   }
 
   start(): void {
