@@ -140,9 +140,12 @@ async function begin({ options, folder, world, staged, signal, undo }: Beginning
     lanes.push(await unless(signal, startLane(stage, undo)))
   }
   const field = fieldOf(subject, { world, disks, clocks })
+  const healing: string[] = []
+  // Whoever is there first founds its group, so a service may begin at both its sites.
+  await unless(signal, gather(subject, say, healing))
   await sleep(SETTLE_MS, undefined, { signal })
   const course = { options, folder, world, subject, field, history, lanes, signal }
-  return { ...course, startNs: nowNs(), rows: [], placed: [], healing: [] }
+  return { ...course, startNs: nowNs(), rows: [], placed: [], healing }
 }
 
 function fieldOf(subject: Subject, means: Pick<Field, 'world' | 'disks' | 'clocks'>): Field {
