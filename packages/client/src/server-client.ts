@@ -22,7 +22,7 @@ export interface ServerClientOptions {
 
 /** Routes that answer with one JSON document. */
 export type AskRoute = {
-  [K in keyof ServerRoutes]: ServerRoutes[K]['answer'] extends 'lines' | 'stream' | 'redirect' ? never : K
+  [K in keyof ServerRoutes]: ServerRoutes[K]['answer'] extends 'lines' | 'stream' | 'redirect' | 'file' ? never : K
 }[keyof ServerRoutes]
 
 export type AskInput<K extends AskRoute> = Omit<ServerRoutes[K], 'answer'>

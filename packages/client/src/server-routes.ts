@@ -3,15 +3,25 @@
  */
 
 import type {
+  ApiAbortDrill,
   ApiApproval,
   ApiAsked,
   ApiAuditPage,
   ApiAuditVerdict,
   ApiAutomationRequest,
   ApiDecision,
+  ApiDrillAborted,
+  ApiDrillDay,
+  ApiDrillOrder,
+  ApiDrillReport,
+  ApiDrillReportLine,
+  ApiDrillReportVerdict,
+  ApiDrillScores,
+  ApiDrills,
   ApiEventPage,
   ApiExplanation,
   ApiFailoverRequest,
+  ApiFaults,
   ApiFirstAdmin,
   ApiGroup,
   ApiIncident,
@@ -31,6 +41,7 @@ import type {
   ApiPlatform,
   ApiServiceDetail,
   ApiSession,
+  ApiStartDrill,
   ApiSwitchoverRequest,
   ApiToken,
   ApiTokenMade,
@@ -75,6 +86,7 @@ export interface ServerRoutes {
         | 'approval'
         | 'plan'
         | 'server'
+        | 'drill'
       readonly limit?: number
     }
     readonly answer: ApiEventPage
@@ -301,6 +313,84 @@ export interface ServerRoutes {
   readonly auditExport: {
     readonly answer: 'lines'
   }
+  readonly drills: {
+    readonly answer: ApiDrills
+  }
+  readonly drillScores: {
+    readonly answer: ApiDrillScores
+  }
+  readonly startDrill: {
+    readonly params: {
+      readonly group: string
+    }
+    readonly body: ApiStartDrill
+    readonly answer: ApiDrillOrder
+  }
+  readonly drillDay: {
+    readonly body: ApiDrillDay
+    readonly answer: ApiDrillOrder
+  }
+  readonly approveDrills: {
+    readonly params: {
+      readonly id: string
+    }
+    readonly body: Readonly<Record<string, never>>
+    readonly answer: ApiDrillOrder
+  }
+  readonly rejectDrills: {
+    readonly params: {
+      readonly id: string
+    }
+    readonly body: Readonly<Record<string, never>>
+    readonly answer: ApiDrillOrder
+  }
+  readonly approveDrillGate: {
+    readonly params: {
+      readonly group: string
+    }
+    readonly body: Readonly<Record<string, never>>
+    readonly answer: ApiOk
+  }
+  readonly abortDrill: {
+    readonly params: {
+      readonly group: string
+    }
+    readonly body: ApiAbortDrill
+    readonly answer: ApiDrillAborted
+  }
+  readonly faults: {
+    readonly answer: ApiFaults
+  }
+  readonly stopFaults: {
+    readonly body: ApiAbortDrill
+    readonly answer: ApiFaults
+  }
+  readonly drillReports: {
+    readonly query: {
+      readonly group?: string
+      readonly limit?: number
+    }
+    readonly answer: readonly ApiDrillReportLine[]
+  }
+  readonly drillReport: {
+    readonly params: {
+      readonly id: string
+    }
+    readonly answer: ApiDrillReport
+  }
+  readonly verifyDrillReport: {
+    readonly params: {
+      readonly id: string
+    }
+    readonly answer: ApiDrillReportVerdict
+  }
+  readonly drillReportFile: {
+    readonly params: {
+      readonly id: string
+      readonly kind: 'json' | 'html' | 'pdf' | 'seal'
+    }
+    readonly answer: 'file'
+  }
 }
 
 export const SERVER_ROUTES = {
@@ -346,4 +436,18 @@ export const SERVER_ROUTES = {
   audit: { method: 'GET', path: '/api/v1/audit' },
   auditVerify: { method: 'GET', path: '/api/v1/audit/verify' },
   auditExport: { method: 'GET', path: '/api/v1/audit/export' },
+  drills: { method: 'GET', path: '/api/v1/drills' },
+  drillScores: { method: 'GET', path: '/api/v1/drills/scores' },
+  startDrill: { method: 'POST', path: '/api/v1/groups/:group/drills' },
+  drillDay: { method: 'POST', path: '/api/v1/drills/days' },
+  approveDrills: { method: 'POST', path: '/api/v1/drills/orders/:id/approve' },
+  rejectDrills: { method: 'POST', path: '/api/v1/drills/orders/:id/reject' },
+  approveDrillGate: { method: 'POST', path: '/api/v1/groups/:group/drills/approve' },
+  abortDrill: { method: 'POST', path: '/api/v1/groups/:group/drills/abort' },
+  faults: { method: 'GET', path: '/api/v1/faults' },
+  stopFaults: { method: 'POST', path: '/api/v1/faults/stop' },
+  drillReports: { method: 'GET', path: '/api/v1/drills/reports' },
+  drillReport: { method: 'GET', path: '/api/v1/drills/reports/:id' },
+  verifyDrillReport: { method: 'GET', path: '/api/v1/drills/reports/:id/verify' },
+  drillReportFile: { method: 'GET', path: '/api/v1/drills/reports/:id/files/:kind' },
 } as const

@@ -2,6 +2,32 @@
  * What `holdfast server` takes and answers. Made by `npm run schema` from the table of its routes.
  */
 
+export interface ApiAbortDrill {
+  readonly because: string
+}
+
+export interface ApiActiveDrill {
+  readonly group: string
+  readonly id: string
+  readonly drill: string
+  readonly by: string
+  readonly startedMs: number
+  readonly phase: string
+  /** Whom the fault is done to, once that is known. */
+  readonly members: readonly string[]
+  /** It goes on when one of these says yes. */
+  readonly waiting: {
+    readonly before: 'start' | 'fault'
+    readonly by: readonly string[]
+  } | null
+  readonly abort: {
+    readonly by: string
+    readonly because: string
+  } | null
+  /** Since its runner was last heard of. */
+  readonly silentMs: number
+}
+
 export interface ApiAgent {
   readonly agent: string
   readonly site: string
@@ -116,6 +142,269 @@ export interface ApiDecision {
   readonly because?: string
 }
 
+export interface ApiDrill {
+  readonly drill: string
+  readonly group: string
+  /** Name of its file. */
+  readonly file: string
+  /** Of that file; what is approved is this and nothing else. */
+  readonly sha256: string
+  readonly description: string
+  /** What is believed. */
+  readonly statement: string
+  readonly fault: string
+  /** The fault ends by itself after this; null: it has no length. */
+  readonly deadmanMs: number | null
+  readonly blastRadius: {
+    readonly members: number
+    readonly sites: number
+    readonly groups: number
+  }
+  readonly abortConditions: string
+  readonly objective: {
+    readonly rtoMs: number
+    readonly rpoMs: number
+  }
+  /** Where it is done unless somebody says otherwise. */
+  readonly where: 'live' | 'practice'
+  readonly liveAllowed: boolean
+  readonly approvals: readonly {
+    readonly before: 'start' | 'fault'
+    readonly by: readonly string[]
+  }[]
+  readonly due: {
+    readonly state: 'due' | 'overdue' | 'later' | 'frozen' | 'unscheduled'
+    readonly because: string
+    readonly nextMs: number | null
+    /** The next 90 days. */
+    readonly times: readonly {
+      readonly atMs: number
+      readonly frozen: string | null
+    }[]
+  }
+  readonly freezes: readonly {
+    readonly from: string
+    readonly to: string
+    readonly because: string
+  }[]
+  readonly last: ApiDrillRun | null
+  readonly lastPassed: ApiDrillRun | null
+}
+
+export interface ApiDrillAborted {
+  /** Null: none runs. */
+  readonly drill: string | null
+  readonly because: string
+}
+
+export interface ApiDrillDay {
+  readonly title: string
+  /** One after the other; ends at the first not passed. */
+  readonly drills: readonly string[]
+}
+
+export interface ApiDrillOrder {
+  readonly id: string
+  readonly title: string
+  /** `waiting` for an approver; `ready` to be run by the server that leads. */
+  readonly state: 'waiting' | 'ready' | 'running' | 'ended' | 'rejected' | 'expired' | 'missed'
+  readonly because: string
+  /** Who asked; `schedule` for one that was due. */
+  readonly by: string
+  readonly scheduledMs: number | null
+  readonly askedMs: number
+  /** What waits or is ready after this is not run. */
+  readonly expiresMs: number | null
+  readonly decidedBy: string | null
+  readonly decidedMs: number | null
+  readonly endedMs: number | null
+  readonly drills: readonly {
+    readonly drill: string
+    readonly group: string
+    readonly sha256: string
+    readonly practice: boolean
+    /** Id of the run, once it was begun. */
+    readonly run: string | null
+    readonly outcome: 'passed' | 'failed' | 'aborted' | 'refused' | 'unproved' | null
+    readonly because: string
+  }[]
+}
+
+export interface ApiDrillReport {
+  readonly id: string
+  readonly drill: string
+  readonly group: string
+  readonly practice: boolean
+  readonly outcome: string
+  readonly because: string
+  readonly startedMs: number
+  readonly endedMs: number
+  readonly by: string
+  readonly seq: number
+  readonly sha256: string
+  readonly keyId: string
+  readonly objective: {
+    readonly rtoMs: number
+    readonly rpoMs: number
+  }
+  readonly measured: {
+    readonly rtoMs: number
+    readonly rpoMs: number
+    readonly acked: number
+    readonly failed: number
+    readonly lost: number
+    readonly doubled: number
+  } | null
+  readonly platform: string
+  readonly engine: string
+  readonly tool: string
+  readonly configSha256: string
+  readonly drillSha256: string
+  readonly previousSha256: string | null
+  readonly description: string
+  readonly statement: string
+  readonly fault: string
+  readonly members: readonly string[]
+  readonly blastRadius: {
+    readonly members: number
+    readonly sites: number
+    readonly groups: number
+  }
+  readonly abortConditions: string
+  readonly approvals: readonly {
+    readonly gate: string
+    readonly by: string
+    readonly sinceMs: number
+  }[]
+  readonly prediction: {
+    readonly rtoMs: number
+    readonly rpoMs: number
+    readonly because: string
+  } | null
+  readonly method: string
+  readonly deviations: readonly string[]
+  readonly checks: readonly {
+    readonly when: string
+    readonly check: string
+    readonly looks: number
+    readonly held: number
+  }[]
+  readonly timeline: readonly {
+    readonly sinceMs: number
+    readonly source: string
+    readonly code: string
+    readonly words: string
+  }[]
+  readonly rate: {
+    readonly stepMs: number
+    readonly acked: readonly number[]
+  }
+  readonly controls: readonly {
+    readonly rule: string
+    readonly clause: string
+    readonly supports: string
+    readonly notProved: string
+  }[]
+  readonly files: readonly ('json' | 'html' | 'pdf' | 'seal')[]
+}
+
+export interface ApiDrillReportLine {
+  readonly id: string
+  readonly drill: string
+  readonly group: string
+  readonly practice: boolean
+  readonly outcome: string
+  readonly because: string
+  readonly startedMs: number
+  readonly endedMs: number
+  readonly by: string
+  readonly seq: number
+  readonly sha256: string
+  readonly keyId: string
+  readonly objective: {
+    readonly rtoMs: number
+    readonly rpoMs: number
+  }
+  readonly measured: {
+    readonly rtoMs: number
+    readonly rpoMs: number
+    readonly acked: number
+    readonly failed: number
+    readonly lost: number
+    readonly doubled: number
+  } | null
+}
+
+export interface ApiDrillReportVerdict {
+  readonly ok: boolean
+  readonly signature: {
+    readonly ok: boolean
+    readonly because: string
+  }
+  /** Of the HTML page. */
+  readonly page: {
+    readonly ok: boolean
+    readonly because: string
+  } | null
+  readonly chain: {
+    readonly ok: boolean
+    readonly because: string
+  }
+  readonly keyId: string | null
+  /** Signed by the key of this server. */
+  readonly ownKey: boolean
+}
+
+export interface ApiDrillRun {
+  /** Of its report, when it left one. */
+  readonly id: string
+  readonly drill: string
+  readonly outcome: 'passed' | 'failed' | 'aborted' | 'refused' | 'unproved'
+  readonly because: string
+  /** On a copy. */
+  readonly practice: boolean
+  readonly startedMs: number
+  readonly endedMs: number
+  readonly rtoMs: number | null
+  readonly rpoMs: number | null
+  /** Its place in the chain of evidence; null: it left none. */
+  readonly seq: number | null
+}
+
+export interface ApiDrillScores {
+  readonly groups: readonly {
+    readonly group: string
+    /** 0 to 100; fades with the age of the last proof. */
+    readonly score: number
+    readonly lastPassedDrill: ApiDrillRun | null
+    /** Scheduled drills that passed too long ago. */
+    readonly overdue: readonly string[]
+    readonly nextMs: number | null
+  }[]
+  readonly services: readonly {
+    readonly service: string
+    /** 0 to 100; fades with the age of the last proof. */
+    readonly score: number
+    /** Of its groups the oldest proof; null: one has none. */
+    readonly lastPassedDrill: ApiDrillRun | null
+  }[]
+}
+
+export interface ApiDrills {
+  /** Why what ran is not known, or is old; empty when the store answers. */
+  readonly storeBecause: string
+  readonly drills: readonly ApiDrill[]
+  readonly mistakes: readonly {
+    readonly file: string
+    readonly what: string
+    readonly right: string
+    readonly line: number
+  }[]
+  readonly active: readonly ApiActiveDrill[]
+  /** Newest first. */
+  readonly orders: readonly ApiDrillOrder[]
+}
+
 export interface ApiError {
   readonly error: {
     /** `HF_...`; docs/reference/errors.md explains each. */
@@ -147,6 +436,7 @@ export interface ApiEvent {
     | 'approval'
     | 'plan'
     | 'server'
+    | 'drill'
   readonly severity: 'info' | 'notice' | 'warning' | 'critical'
   readonly code: string
   readonly summary: string
@@ -187,6 +477,18 @@ export interface ApiFailoverRequest {
   readonly allowDataLoss?: boolean
   /** Refused when the group is at another epoch than the one that was seen. */
   readonly ifEpoch?: number
+}
+
+export interface ApiFaults {
+  /** Every agent answered and has no fault on. */
+  readonly allOff: boolean
+  readonly agents: readonly {
+    readonly agent: string
+    readonly site: string
+    readonly off: boolean
+    /** What is on, or why it is not known. */
+    readonly because: string
+  }[]
 }
 
 export interface ApiFigures {
@@ -607,6 +909,16 @@ export interface ApiSession {
   readonly expiresMs: number | null
   /** Send it as `holdfast-csrf` with every change; empty for tokens, which need none. */
   readonly csrf: string
+}
+
+export interface ApiStartDrill {
+  readonly drill: string
+  /** Refused when the file is another one by now. */
+  readonly sha256?: string
+  /** Default: as its file says. */
+  readonly where?: 'file' | 'practice' | 'live'
+  /** Wait until somebody who may approve says yes. */
+  readonly askApproval?: boolean
 }
 
 export type StreamMessage =

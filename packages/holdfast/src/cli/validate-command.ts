@@ -1,5 +1,6 @@
 /** `holdfast validate`: every mistake of a description, or what it describes. */
 import { type Command, Option } from 'commander'
+import { drillEntries } from '../config/drill-files.ts'
 import { loadPlatform } from '../config/load.ts'
 import type { Platform } from '../config/platform.ts'
 import { durationText } from '../config/quantities.ts'
@@ -35,9 +36,13 @@ function validate(common: Common, secrets: 'all' | 'none'): ExitCode {
   const loaded = loadPlatform(file, { env: terminal.env, secrets })
   const mistakes = loaded.ok ? [] : loaded.mistakes
   const { warnings } = loaded
+  const drills = loaded.ok ? drillEntries(loaded.platform).flatMap((one) => (one.ok ? [] : [one])) : []
+  const right = loaded.ok && drills.length === 0
   if (common.output === 'json') {
-    terminal.out(`${JSON.stringify({ ok: loaded.ok, file, mistakes, warnings })}\n`)
-    return loaded.ok ? EXIT.ok : EXIT.usage
+    const told = drills.map((one) => ({ file: one.file, mistakes: one.mistakes }))
+    const answer = { ok: right, file, mistakes, warnings, ...(told.length === 0 ? {} : { drills: told }) }
+    terminal.out(`${JSON.stringify(answer)}\n`)
+    return right ? EXIT.ok : EXIT.usage
   }
   if (mistakes.length > 0) terminal.out(`${mistakesText(file, mistakes)}\n\n`)
   if (warnings.length > 0) terminal.out(`${paint.warn('Warnings')}\n${mistakesText(file, warnings)}\n\n`)
@@ -46,8 +51,10 @@ function validate(common: Common, secrets: 'all' | 'none'): ExitCode {
     mistakes.length === 0 ? paint.good('no mistakes') : paint.bad(countText(mistakes.length, 'mistake')),
     ...(warnings.length === 0 ? [] : [countText(warnings.length, 'warning')]),
   ]
+  for (const one of drills) terminal.out(`${mistakesText(one.file, one.mistakes)}\n`)
+  if (drills.length > 0) counts.push(paint.bad(`${countText(drills.length, 'drill file')} with mistakes`))
   terminal.out(`${file}: ${counts.join(', ')}\n`)
-  return loaded.ok ? EXIT.ok : EXIT.usage
+  return right ? EXIT.ok : EXIT.usage
 }
 
 function summary(platform: Platform): readonly string[] {

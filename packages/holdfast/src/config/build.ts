@@ -50,6 +50,7 @@ export function buildPlatform(description: Description, context: BuildContext): 
     ),
     routers: (description.routers ?? []).map(routerOf),
     services: buildServices(description, context),
+    drills: (description.drills ?? []).map((path) => resolve(context.folder, path)),
     alerts: alertsOf(description.alerts, context.folder, (source, path) =>
       context.secrets.read(source, path, 'password', context.need === 'alerts'),
     ),

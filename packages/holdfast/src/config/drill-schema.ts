@@ -167,10 +167,14 @@ const abort = block(
 
 const objectives = block(
   {
-    rto: duration('Longest time without an acknowledged write, as clients see it.'),
-    rpo: duration('Of acknowledged writes, at most the last so long may be lost; 0s: none.'),
+    rto: duration(
+      'Longest time without an acknowledged write, as clients see it. Default: that of the service.',
+    ).optional(),
+    rpo: duration(
+      'Of acknowledged writes, at most the last so long may be lost; 0s: none. Default: that of the service.',
+    ).optional(),
   },
-  'What is promised; the drill passes when the measured figures are within.',
+  'What is promised; never looser than what the services of the group promise. Default: what they promise.',
 )
 
 const approval = block(
@@ -215,7 +219,7 @@ export const drillSchema = block(
     fault,
     blastRadius: blastRadius.optional(),
     abort: abort.optional(),
-    objectives,
+    objectives: objectives.optional(),
     practice: choice(
       ['auto', 'always', 'never'],
       'On a copy: always, never, or when the fault could lose data. Default: auto.',

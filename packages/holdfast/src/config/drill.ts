@@ -17,20 +17,28 @@ export interface DrillSchedule {
   readonly overdueAfterMs: number
 }
 
-export interface DrillSpec {
+/** What one file says; `drill-objectives.ts` makes it whole. */
+export interface DrillFile {
   /** Absolute. */
   readonly file: string
   /** SHA-256 of the file's bytes: what was approved and run. */
   readonly sha256: string
   readonly description: string
   readonly statement: string
-  readonly settings: DrillPlan
+  readonly settings: Omit<DrillPlan, 'objectives'>
+  /** Null: that of the services of its group. */
+  readonly objectives: { readonly rtoMs: number | null; readonly rpoMs: number | null }
   readonly practice: 'auto' | 'always' | 'never'
   readonly schedule: DrillSchedule | null
 }
 
+/** A drill that can be run. */
+export interface DrillSpec extends Omit<DrillFile, 'settings' | 'objectives'> {
+  readonly settings: DrillPlan
+}
+
 export type LoadedDrill =
-  | { readonly ok: true; readonly drill: DrillSpec }
+  | { readonly ok: true; readonly drill: DrillFile; readonly place: (finding: Finding) => Mistake }
   | { readonly ok: false; readonly mistakes: readonly Mistake[] }
 
 const HOUR_MS = 3_600_000
@@ -57,7 +65,8 @@ export function loadDrillBytes(bytes: Uint8Array, file: string): LoadedDrill {
   const mistakes = [...source.mistakes, ...placed(findings, source)].sort(byPosition)
   if (!shaped.ok || mistakes.length > 0) return { ok: false, mistakes }
   const sha256 = createHash('sha256').update(bytes).digest('hex')
-  return { ok: true, drill: drillOf(shaped.description, file, sha256) }
+  const place = (finding: Finding): Mistake => source.place(finding)
+  return { ok: true, drill: drillOf(shaped.description, file, sha256), place }
 }
 
 /** What the shape cannot say. */
@@ -118,9 +127,9 @@ function isDay(text: string): boolean {
   return !Number.isNaN(date.getTime()) && date.toISOString().startsWith(text)
 }
 
-function drillOf(description: DrillDescription, file: string, sha256: string): DrillSpec {
-  const { hypothesis = {}, blastRadius = {}, abort = {}, objectives, schedule } = description
-  const settings: DrillPlan = {
+function drillOf(description: DrillDescription, file: string, sha256: string): DrillFile {
+  const { hypothesis = {}, blastRadius = {}, abort = {}, objectives = {}, schedule } = description
+  const settings: DrillFile['settings'] = {
     drill: description.drill,
     group: description.group,
     fault: faultOf(description.fault),
@@ -138,7 +147,6 @@ function drillOf(description: DrillDescription, file: string, sha256: string): D
       failedWritesMax: abort.errorBudget ?? 1_000,
       lagBytesMax: abort.lag === undefined ? null : parseBytes(abort.lag),
     },
-    objectives: { rtoMs: durationOf(objectives.rto), rpoMs: durationOf(objectives.rpo) },
     approvals: (description.approvals ?? []).map(({ before, by, within }) => ({
       before,
       by,
@@ -151,6 +159,10 @@ function drillOf(description: DrillDescription, file: string, sha256: string): D
     description: description.description ?? '',
     statement: hypothesis.statement ?? '',
     settings,
+    objectives: {
+      rtoMs: objectives.rto === undefined ? null : durationOf(objectives.rto),
+      rpoMs: objectives.rpo === undefined ? null : durationOf(objectives.rpo),
+    },
     practice: description.practice ?? 'auto',
     schedule:
       schedule === undefined

@@ -241,6 +241,8 @@ export interface Platform {
   readonly supervised: readonly SupervisedSpec[]
   readonly routers: readonly RouterSpec[]
   readonly services: readonly ServiceSpec[]
+  /** Drill files and folders of them, absolute; read by `drill-files.ts`. */
+  readonly drills: readonly string[]
   readonly alerts: AlertsSpec
   /** Null: this description has no server. */
   readonly server: ServerSpec | null

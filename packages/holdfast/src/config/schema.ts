@@ -425,6 +425,9 @@ export const descriptionSchema = block(
     routers: list(router, 'routers').describe('Doors for applications.').optional(),
     alerts: alertsShape.optional(),
     services: list(business, 'services').describe('What moves between sites as one.').optional(),
+    drills: list(path('A drill file, or a folder of them.'), 'paths')
+      .describe('Drill files that the server knows, runs when they are due, and starts when somebody asks it to.')
+      .optional(),
     server: server.optional(),
   },
   'Description of one Holdfast platform.',

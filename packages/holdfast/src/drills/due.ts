@@ -1,6 +1,6 @@
 /** When a scheduled drill is due: by its cron in its time zone, not on days that are frozen, and since when overdue. */
 import { Cron } from 'croner'
-import type { DrillSchedule, DrillSpec } from '../config/drill.ts'
+import type { DrillFile, DrillSchedule } from '../config/drill.ts'
 import type { EndedDrill } from './ledger.ts'
 
 export interface Due {
@@ -15,7 +15,15 @@ export interface Due {
 /** A year of days that are all frozen is a mistake of the file. */
 const LOOKS_MAX = 400
 
-export function dueOf({ settings, schedule }: DrillSpec, past: readonly EndedDrill[], nowWallMs: number): Due {
+export type Scheduled = Pick<DrillFile, 'schedule'> & { readonly settings: Pick<DrillFile['settings'], 'drill'> }
+
+/** `knownSinceMs`: when it was first seen; one that never passed is overdue counted from then. */
+export function dueOf(
+  { settings, schedule }: Scheduled,
+  past: readonly EndedDrill[],
+  nowWallMs: number,
+  knownSinceMs: number | null = null,
+): Due {
   const runs = past.filter((run) => run.drill === settings.drill && run.outcome !== 'refused')
   const lastRunWallMs = runs.at(-1)?.endedWallMs ?? null
   const lastPassedWallMs = runs.findLast((run) => run.outcome === 'passed')?.endedWallMs ?? null
@@ -25,10 +33,14 @@ export function dueOf({ settings, schedule }: DrillSpec, past: readonly EndedDri
   const frozen = frozenBy(schedule, nowWallMs)
   if (frozen !== null) return { ...fixed, state: 'frozen', nextWallMs, because: frozen }
   const ageMs = lastPassedWallMs === null ? null : nowWallMs - lastPassedWallMs
+  const knownMs = knownSinceMs === null ? null : nowWallMs - knownSinceMs
   const days = (ms: number): string => `${Math.floor(ms / 86_400_000)} days`
   const missed = missedSince(schedule, lastRunWallMs, nowWallMs)
   if (ageMs !== null && ageMs > schedule.overdueAfterMs) {
     return { ...fixed, state: 'overdue', nextWallMs, because: `it last passed ${days(ageMs)} ago` }
+  }
+  if (ageMs === null && knownMs !== null && knownMs > schedule.overdueAfterMs) {
+    return { ...fixed, state: 'overdue', nextWallMs, because: `it is known for ${days(knownMs)} and never passed` }
   }
   if (missed !== null) {
     const never = lastPassedWallMs === null ? '; it never passed' : ''
@@ -40,6 +52,32 @@ export function dueOf({ settings, schedule }: DrillSpec, past: readonly EndedDri
     nextWallMs,
     because: lastRunWallMs === null ? 'it never ran' : 'its time will come',
   }
+}
+
+/** Since when it is overdue; null: it is not. */
+export function overdueSince(
+  { settings, schedule }: Scheduled,
+  past: readonly EndedDrill[],
+  { nowWallMs, knownSinceMs }: { readonly nowWallMs: number; readonly knownSinceMs: number },
+): number | null {
+  if (schedule === null) return null
+  const passed = past.findLast((run) => run.drill === settings.drill && run.outcome === 'passed')
+  const since = (passed?.endedWallMs ?? knownSinceMs) + schedule.overdueAfterMs
+  return since < nowWallMs && frozenBy(schedule, nowWallMs) === null ? since : null
+}
+
+/** Times after one moment up to another; those on frozen days say why they are skipped. */
+export function timesBetween(
+  schedule: DrillSchedule,
+  { afterMs, untilMs, max }: { readonly afterMs: number; readonly untilMs: number; readonly max: number },
+): readonly { readonly atMs: number; readonly frozen: string | null }[] {
+  const cron = cronOf(schedule)
+  const times: { atMs: number; frozen: string | null }[] = []
+  for (let at = cron.nextRun(new Date(afterMs)); at !== null && times.length < max; at = cron.nextRun(at)) {
+    if (at.getTime() > untilMs) break
+    times.push({ atMs: at.getTime(), frozen: frozenBy(schedule, at.getTime()) })
+  }
+  return times
 }
 
 /** The next time on a day that is not frozen. */

@@ -7,12 +7,15 @@ import { after, before, it } from 'node:test'
 import type { AgentClient } from '@holdfast/client'
 import type { AgentSpec } from '../config/platform.ts'
 import { HoldfastError } from '../errors.ts'
+import type { DrillReport } from '../evidence/report.ts'
 import type { Store } from '../store/contract.ts'
 import { startEmbeddedStore } from '../store/embedded/server.ts'
 import { openStore } from '../store/open.ts'
 import { type ActiveDrill, DrillLedger, type EndedDrill, SILENT_MS } from './ledger.ts'
+import type { ReportHead } from './report-head.ts'
 import { abortDrill } from './undo.ts'
 
+const reports: DrillReport[] = []
 const folder = mkdtempSync(join(tmpdir(), 'holdfast-ledger-'))
 let served: Awaited<ReturnType<typeof startEmbeddedStore>>
 let store: Store
@@ -31,6 +34,18 @@ after(async () => {
 function active(id: string, change: Partial<ActiveDrill> = {}): ActiveDrill {
   const fixed = { drill: 'd', by: 'ann@desk', startedWallMs: 0, phase: 'checking' as const, beat: 0 }
   return { id, ...fixed, members: [], waiting: null, approvals: [], abort: null, ...change }
+}
+
+const HEAD: ReportHead = {
+  run: {
+    ...{ id: 'x', drill: 'd', platform: 'shop', group: 'gone', engine: 'postgres', practice: false, by: 'ann@desk' },
+    ...{ tool: 't', configSha256: 'c', drillSha256: 'd' },
+  },
+  description: '',
+  statement: '',
+  scope: { fault: 'a fault', blastRadius: { members: 1, sites: 1, groups: 1 }, abortConditions: '' },
+  approvals: [],
+  objective: { rtoMs: 1, rpoMs: 0 },
 }
 
 function ended(n: number): EndedDrill {
@@ -94,21 +109,32 @@ function undo(group: string, state: 'on' | 'off' | 'silent', lifted: string[]) {
     say: () => undefined,
     timeoutMs: 10 * SILENT_MS,
     interrupted: new AbortController().signal,
+    write: async (make) => {
+      const report = make({ seq: 9, previousSha256: 'b' })
+      reports.push(report)
+      return { json: '', html: '', seq: 9, sha256: 'c' }
+    },
   })
 }
 
 it('a drill whose runner is silent is ended by whoever asks, once its fault is seen gone', async () => {
-  await ledger.change('gone', (now) => ({ ...now, active: active('x') }))
+  await ledger.change('gone', (now) => ({ ...now, active: active('x', { head: HEAD, members: ['m1'] }) }))
   const lifted: string[] = []
   const stuck = await undo('gone', 'on', lifted)
   assert.equal(stuck.kind, 'not-yet')
   assert.equal((await undo('gone', 'silent', lifted)).kind, 'not-yet')
   assert.equal((await ledger.read('gone')).active?.abort?.by, 'bob@desk')
   assert.equal((await undo('gone', 'off', lifted)).kind, 'undone')
+  const [report, ...more] = reports
+  assert.deepEqual(
+    [report?.outcome, report?.measured, report?.scope.members, more.length],
+    ['aborted', null, ['m1'], 0],
+  )
+  assert.match(report?.because ?? '', /its runner was gone; ended by bob@desk/)
   assert.deepEqual(lifted, ['x', 'x', 'x'])
   const { active: none, past } = await ledger.read('gone')
   assert.equal(none, null)
-  assert.equal(past[0]?.outcome, 'aborted')
+  assert.deepEqual([past[0]?.outcome, past[0]?.seq], ['aborted', 9])
   assert.equal((await undo('gone', 'off', lifted)).kind, 'none')
 })
 

@@ -6,6 +6,7 @@
 import type { Gate, Outcome, Phase } from '../core/drill/model.ts'
 import { HoldfastError } from '../errors.ts'
 import type { Store, StoredValue } from '../store/contract.ts'
+import type { ReportHead } from './report-head.ts'
 
 export interface ActiveDrill {
   readonly id: string
@@ -19,6 +20,8 @@ export interface ActiveDrill {
   readonly waiting: { readonly gate: Gate; readonly by: readonly string[] } | null
   readonly approvals: readonly { readonly gate: Gate; readonly by: string }[]
   readonly abort: { readonly by: string; readonly because: string } | null
+  /** For the report of one whose runner is gone; absent in records of before it was kept. */
+  readonly head?: ReportHead
 }
 
 export interface EndedDrill {
@@ -94,6 +97,20 @@ export class DrillLedger {
         if (entry.key === keyOf(group)) onRecord(drillRecord(group, entry))
       },
       onGap: () => undefined,
+    })
+  }
+
+  /** Of every group: what is there now, then every change. What is no record is left out. */
+  watchAll(onRecord: (record: DrillRecord) => void, onGap: (because: string) => void): { close(): void } {
+    return this.#store.watch('drills/', {
+      onEntry: (entry) => {
+        try {
+          onRecord(drillRecord(entry.key.slice('drills/'.length), entry))
+        } catch (error) {
+          onGap(error instanceof Error ? error.message : String(error))
+        }
+      },
+      onGap,
     })
   }
 

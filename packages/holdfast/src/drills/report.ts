@@ -1,57 +1,29 @@
 /** From what a drill did to the report of it. Pure: says what was seen, in the words of the report. */
-import type { DrillSpec } from '../config/drill.ts'
-import type { GroupSpec, Platform } from '../config/platform.ts'
-import { bytesText, durationText } from '../config/quantities.ts'
-import type { DrillSettings, FaultSpec, Target, When } from '../core/drill/model.ts'
+import type { GroupSpec } from '../config/platform.ts'
+import type { When } from '../core/drill/model.ts'
 import { deviations } from '../core/drill/verdict.ts'
 import { type DrillReport, drillReport, METHOD } from '../evidence/report.ts'
 import { probeWords } from './probes.ts'
+import type { ReportHead } from './report-head.ts'
 import type { DrillRun } from './runner.ts'
 
-export interface Around {
-  readonly id: string
-  readonly platform: Platform
-  readonly group: GroupSpec
-  readonly drill: DrillSpec
-  readonly practice: boolean
-  readonly by: string
-  readonly tool: string
-  readonly configSha256: string
-}
-
-export function reportOf(run: DrillRun, around: Around, chain: DrillReport['chain']): DrillReport {
+export function reportOf(run: DrillRun, head: ReportHead, group: GroupSpec, chain: DrillReport['chain']): DrillReport {
   const { state, settings } = run
-  const { platform, group, drill } = around
   const since = (ms: number | null): number | null => (ms === null ? null : Math.round(ms - state.startedMs))
   const { measured } = state
+  const gates = state.approvals.map(({ gate, by, atMs }) => ({ gate, by, sinceMs: since(atMs) ?? 0 }))
   return drillReport({
+    ...head,
     run: {
-      id: around.id,
-      drill: settings.drill,
-      platform: platform.name,
-      group: group.name,
-      engine: group.version === null ? group.engine : `${group.engine} ${group.version}`,
-      practice: around.practice,
+      ...head.run,
       startedAt: new Date(run.startedWallMs).toISOString(),
       endedAt: new Date(run.endedWallMs).toISOString(),
-      by: around.by,
-      tool: around.tool,
-      configSha256: around.configSha256,
-      drillSha256: drill.sha256,
     },
     chain,
     outcome: state.outcome ?? 'unproved',
     because: state.because,
-    description: drill.description,
-    statement: drill.statement,
-    scope: {
-      fault: faultWords(settings.fault),
-      members: run.members,
-      blastRadius: settings.blastRadius,
-      abortConditions: abortWords(settings),
-    },
-    approvals: state.approvals.map(({ gate, by, atMs }) => ({ gate, by, sinceMs: since(atMs) ?? 0 })),
-    objective: { rtoMs: settings.objectives.rtoMs, rpoMs: settings.objectives.rpoMs },
+    scope: { ...head.scope, members: run.members },
+    approvals: [...head.approvals, ...gates],
     prediction: run.prediction,
     measured: measured === null ? null : { ...rounded(measured), method: METHOD },
     deviations: measured === null ? [state.because] : deviations(state, settings, measured),
@@ -93,26 +65,4 @@ function words(detail: Readonly<Record<string, string | number | boolean | null>
   return Object.entries(detail)
     .map(([key, value]) => `${key} ${typeof value === 'number' ? Math.round(value * 1_000) / 1_000 : value}`)
     .join(', ')
-}
-
-export function faultWords(fault: FaultSpec): string {
-  if (fault.kind === 'switchover') return fault.to === null ? 'a switchover' : `a switchover to ${fault.to}`
-  const target = targetWords(fault.target)
-  if (fault.kind === 'kill') return `SIGKILL of the engine of ${target}`
-  const last = `for ${durationText(fault.forMs)}`
-  if (fault.kind === 'freeze') return `SIGSTOP of the ${fault.what} of ${target} ${last}`
-  const what = fault.kind === 'block-store' ? 'the store' : 'the agents of the other members'
-  return `the agent of ${target} does not reach ${what} ${last}`
-}
-
-function targetWords(target: Target): string {
-  if (target === 'primary') return 'the primary'
-  if (target === 'replica') return 'a replica'
-  return 'member' in target ? target.member : `all members at ${target.site}`
-}
-
-function abortWords({ abort }: DrillSettings): string {
-  const lag = abort.lagBytesMax === null ? '' : `, a replica more than ${bytesText(abort.lagBytesMax)} behind`
-  const gap = durationText(abort.canaryGapMs)
-  return `no acknowledged write for ${gap}, more than ${abort.failedWritesMax} failed writes${lag}, or anybody's word`
 }

@@ -17,6 +17,7 @@ import type { Clock } from '../io/clock.ts'
 import { type Canary, type CanaryDoor, canaryDoor, startCanary } from './canary.ts'
 import { type ActiveDrill, BEAT_MS, type DrillLedger, type DrillRecord } from './ledger.ts'
 import { look } from './probes.ts'
+import type { ReportHead } from './report-head.ts'
 import { type Seen, seen, statusesOf } from './scene.ts'
 import { type TargetOptions, Targets } from './targets.ts'
 
@@ -43,6 +44,7 @@ export interface RunOptions {
   readonly group: GroupSpec
   readonly drill: DrillSpec
   readonly by: string
+  readonly head: ReportHead
   readonly agents: readonly AgentSpec[]
   readonly ledger: DrillLedger
   /** Asks the agents of the group, each within half a second or so: a frozen one must not hide the others. */
@@ -97,7 +99,7 @@ export async function runDrill(options: RunOptions): Promise<DrillRun> {
   }
 }
 
-async function claim({ ledger, group, id, drill, by, clock }: RunOptions): Promise<void> {
+async function claim({ ledger, group, id, drill, by, head, clock }: RunOptions): Promise<void> {
   const active: ActiveDrill = {
     id,
     drill: drill.settings.drill,
@@ -109,6 +111,7 @@ async function claim({ ledger, group, id, drill, by, clock }: RunOptions): Promi
     waiting: null,
     approvals: [],
     abort: null,
+    head,
   }
   const record = await ledger.change(group.name, (now) => (now.active === null ? { ...now, active } : null))
   if (record.active?.id === id) return
@@ -161,7 +164,9 @@ class Run {
       this.#ended = resolve
       this.#broken = reject
     })
-    const stop = (): void => this.#take({ kind: 'abort', by, because: 'Ctrl-C' })
+    // Whoever interrupts it may say why.
+    const why = (): string => (typeof interrupted.reason === 'string' ? interrupted.reason : 'Ctrl-C')
+    const stop = (): void => this.#take({ kind: 'abort', by, because: why() })
     const watch = ledger.watch(group.name, (record) => this.#hear(record))
     this.#every(TICK_MS, () => this.#tick())
     this.#every(FACTS_MS, () => this.#gather())

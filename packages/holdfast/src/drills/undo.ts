@@ -1,8 +1,12 @@
 /** Ends a drill whose runner is gone: lifts what its agents still have on, shows that it is off, frees the group. */
 import type { AgentClient } from '@holdfast/client'
 import type { AgentSpec } from '../config/platform.ts'
+import { HoldfastError } from '../errors.ts'
+import type { Written } from '../evidence/folder.ts'
+import type { DrillReport } from '../evidence/report.ts'
 import type { Clock } from '../io/clock.ts'
 import { type ActiveDrill, type DrillLedger, SILENT_MS } from './ledger.ts'
+import { orphanReport } from './orphan-report.ts'
 
 export interface UndoOptions {
   readonly group: string
@@ -16,6 +20,8 @@ export interface UndoOptions {
   /** How long to wait for the end. */
   readonly timeoutMs: number
   readonly interrupted: AbortSignal
+  /** Writes the report of a drill that had no runner any more. Throws when it cannot. */
+  readonly write: (make: (chain: DrillReport['chain']) => DrillReport) => Promise<Written>
 }
 
 export type Undone =
@@ -72,22 +78,41 @@ async function undo(options: UndoOptions, active: ActiveDrill): Promise<Undone> 
     return { kind: 'not-yet', drill: active.drill, because }
   }
   const endedWallMs = clock.wallMs()
+  const because = `its runner was gone; ended by ${by}: ${proof}`
+  const written = await evidence(options, active, { because, endedWallMs })
   await ledger.change(group, (record) => {
     if (record.active?.id !== active.id) return null
     const ended = {
       id: active.id,
       drill: active.drill,
       outcome: 'aborted' as const,
-      because: `its runner was gone; ended by ${by}`,
+      because,
       practice: false,
       startedWallMs: active.startedWallMs,
       endedWallMs,
       rtoMs: null,
       rpoMs: null,
-      seq: null,
-      sha256: null,
+      seq: written?.seq ?? null,
+      sha256: written?.sha256 ?? null,
     }
     return { ...record, active: null, past: [...record.past, ended] }
   })
   return { kind: 'undone', drill: active.drill, proof }
+}
+
+/** Null when there is none to be had: the group's place is freed all the same. */
+async function evidence(
+  { write, say }: UndoOptions,
+  active: ActiveDrill,
+  end: { readonly because: string; readonly endedWallMs: number },
+): Promise<Written | null> {
+  const { head } = active
+  if (head === undefined) return null
+  try {
+    return await write((chain) => orphanReport(active, head, { ...end, chain }))
+  } catch (error) {
+    if (!(error instanceof HoldfastError) && !(error instanceof Error)) throw error
+    say(`no report of it could be written: ${error.message}`)
+    return null
+  }
 }

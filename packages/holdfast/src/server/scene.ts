@@ -10,6 +10,7 @@ import type { Tries } from './access/tries.ts'
 import type { AuditSigner } from './audit/audit-log.ts'
 import type { Database } from './database/database.ts'
 import type { Leader } from './database/leader.ts'
+import type { DrillParts } from './drills/parts.ts'
 import type { EventFeed } from './follow/feed.ts'
 import type { Hub } from './follow/hub.ts'
 import type { Watch } from './follow/watch.ts'
@@ -40,6 +41,7 @@ export interface Scene {
   readonly agentsOf: (group: string) => AgentClient
   /** Groups whose role claims give something, at the identity provider; null without one. */
   readonly oidcLabel: string | null
+  readonly drills: DrillParts
 }
 
 export function groupNames({ platform }: Pick<Scene, 'platform'>): readonly string[] {

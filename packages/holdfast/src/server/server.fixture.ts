@@ -7,7 +7,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { AgentStatus, ApiSession, MemberStatus, ReasonLine } from '@holdfast/client'
+import type { AgentStatus, ApiSession, FaultStatus, MemberStatus, ReasonLine } from '@holdfast/client'
 import { loadPlatform } from '../config/load.ts'
 import type { Platform } from '../config/platform.ts'
 import { type Clock, systemClock } from '../io/clock.ts'
@@ -24,6 +24,8 @@ export interface FakeAgent {
   /** Changes of the platform that reached it: `switchover`, `pause`, ... with their bodies. */
   readonly asked: { readonly verb: string; readonly group: string; readonly body: Record<string, unknown> }[]
   status: AgentStatus
+  /** Faults of drills; lifted by `/v1/drills/lift`. */
+  faults: FaultStatus[]
   /** Applies a change and answers everybody who waits. */
   tell(change: { readonly status?: Partial<AgentStatus>; readonly reasons?: readonly ReasonLine[] }): void
   close(): Promise<void>
@@ -49,6 +51,7 @@ export async function fakeAgent(
     port: (server.address() as AddressInfo).port,
     asked,
     status: statusOf(name, members),
+    faults: [],
     tell({ status = {}, reasons = [] }) {
       agent.status = { ...agent.status, ...status }
       told = [...told, ...reasons].slice(-KEPT)
@@ -64,6 +67,7 @@ export async function fakeAgent(
       response.writeHead(401).end('{}')
       return
     }
+    if (url.pathname.startsWith('/v1/drills/')) return faultsAt(agent, response, url.pathname)
     if (url.pathname !== '/v1/status') return action(request, response, url.pathname)
     const after = url.searchParams.get('after') ?? ''
     if (after === mark()) await pause(waiting, Number(url.searchParams.get('waitMs')))
@@ -98,6 +102,11 @@ export async function fakeAgent(
   }
   world.agents.push(agent)
   return agent
+}
+
+function faultsAt(agent: FakeAgent, response: ServerResponse, path: string): void {
+  if (path === '/v1/drills/lift') agent.faults = []
+  response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ faults: agent.faults }))
 }
 
 function pause(waiting: Set<() => void>, ms: number): Promise<void> {

@@ -18,6 +18,8 @@ import { Tries } from './access/tries.ts'
 import { appendAudit, writeCheckpoint } from './audit/audit-log.ts'
 import { type Database, openDatabase } from './database/database.ts'
 import { Leader } from './database/leader.ts'
+import { DrillConductor } from './drills/conductor.ts'
+import { drillParts } from './drills/parts.ts'
 import { forgetOldEvents } from './events.ts'
 import { EventFeed } from './follow/feed.ts'
 import { Hub } from './follow/hub.ts'
@@ -26,10 +28,14 @@ import { serviceGist, serviceOf } from './follow/standing.ts'
 import { Watch } from './follow/watch.ts'
 import { actionHandlers } from './handlers/actions.ts'
 import { auditHandlers } from './handlers/audit.ts'
+import { drillStopHandlers } from './handlers/drill-stop.ts'
+import { drillHandlers } from './handlers/drills.ts'
+import { faultHandlers } from './handlers/faults.ts'
 import { serviceHandlers } from './handlers/moves.ts'
 import { oidcHandlers } from './handlers/oidc.ts'
 import { planHandlers } from './handlers/plans.ts'
 import { figuresOf, platformHandlers } from './handlers/platform.ts'
+import { reportHandlers } from './handlers/reports.ts'
 import { sessionHandlers } from './handlers/session.ts'
 import { userHandlers } from './handlers/users.ts'
 import { type Door, openDoor, type PlainAnswer } from './http/door.ts'
@@ -104,6 +110,7 @@ class Body {
   readonly #told = new Map<string, string>()
   readonly #metrics = new ServerMetrics()
   readonly #scene: Scene
+  readonly #drills: DrillConductor
   readonly #timers: NodeJS.Timeout[] = []
   #door: Door | null = null
 
@@ -149,10 +156,11 @@ class Body {
       onPlan: (plan, groups) => this.#hub.plan(plan, groups),
       onWritten: () => this.#feed.poke(),
     })
-    const clients = new Map(
-      platform.groups.map((group) => [group.name, clientFor(agentsBeside(platform, group), ATTEMPT_MS)] as const),
-    )
+    const drills = drillParts({ platform, database, clock, log, dir: spec.dir })
+    const lead = { name, leader: this.#leader, onWritten: () => this.#feed.poke() }
+    this.#drills = new DrillConductor({ platform, database, clock, log, ...lead, ...drills })
     this.#scene = {
+      drills,
       ...{ platform, spec, name, database, clock, log },
       version: options.version,
       leader: this.#leader,
@@ -166,11 +174,7 @@ class Body {
       services: () => services,
       scopes,
       plans: this.#desk,
-      agentsOf: (group) => {
-        const client = groupByName(platform, group) === null ? undefined : clients.get(group)
-        if (client !== undefined) return client
-        throw new HoldfastError('HF_THING_UNKNOWN', `there is no group ${group}`, 'see the groups of the platform')
-      },
+      agentsOf: agentsOfGroups(platform),
       oidcLabel: spec.oidc?.label ?? null,
     }
   }
@@ -182,7 +186,9 @@ class Body {
     await this.#leader.turn()
     this.#watch.start()
     this.#desk.follower.start()
+    this.#scene.drills.records.start()
     this.#every(TURN_MS, () => this.#turn())
+    this.#every(TURN_MS, () => this.#drills.turn())
     this.#every(FIGURES_MS, async () => this.#figures())
     this.#every(CHECKPOINT_MS, () => this.#checkpoint())
     this.#every(FORGET_MS, async () => {
@@ -199,11 +205,14 @@ class Body {
     this.#hub.close()
     await this.#door?.close()
     await this.#desk.close()
+    await this.#drills.close()
+    this.#scene.drills.records.close()
     await this.#watch.close()
     await this.#recorder.flush().catch(() => undefined)
     await this.#checkpoint().catch(() => undefined)
     await this.#leader.resign().catch(() => undefined)
     await this.#feed.close()
+    await this.#scene.drills.desk?.close()
     await this.#database.close()
   }
 
@@ -234,6 +243,10 @@ class Body {
         ...userHandlers(this.#scene),
         ...auditHandlers(this.#scene),
         ...oidcHandlers(this.#scene, oidc),
+        ...drillHandlers(this.#scene),
+        ...drillStopHandlers(this.#scene),
+        ...faultHandlers(this.#scene),
+        ...reportHandlers(this.#scene),
       },
       plain: {
         '/livez': async () => plain(200, 'ok\n'),
@@ -333,6 +346,17 @@ class Body {
       running = false
     }
     this.#timers.push(setInterval(() => void turn(), ms))
+  }
+}
+
+function agentsOfGroups(platform: Platform): Scene['agentsOf'] {
+  const clients = new Map(
+    platform.groups.map((group) => [group.name, clientFor(agentsBeside(platform, group), ATTEMPT_MS)] as const),
+  )
+  return (group) => {
+    const client = groupByName(platform, group) === null ? undefined : clients.get(group)
+    if (client !== undefined) return client
+    throw new HoldfastError('HF_THING_UNKNOWN', `there is no group ${group}`, 'see the groups of the platform')
   }
 }
 

@@ -1,12 +1,19 @@
 /** `holdfast drill`: planned faults with a hypothesis, and what they proved. */
 import { readFileSync } from 'node:fs'
-import type { Command } from 'commander'
+import { join } from 'node:path'
+import { type Command, Option } from 'commander'
 import { type GroupSpec, groupByName, type Platform } from '../../config/platform.ts'
+import { openDesk } from '../../drills/desk.ts'
+import { storeChain } from '../../drills/store-chain.ts'
 import { abortDrill } from '../../drills/undo.ts'
 import { HoldfastError } from '../../errors.ts'
+import { writeReport } from '../../evidence/folder.ts'
 import { systemClock } from '../../io/clock.ts'
+import { openSigningKey } from '../../io/signing.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { whoAmI } from '../pause-command.ts'
+import { privateFolder } from '../private-folder.ts'
+import { PARENT_PIPE } from '../run-command.ts'
 import {
   agentsOfGroup,
   type Common,
@@ -19,9 +26,9 @@ import {
   withOutput,
   withTimeout,
 } from '../shell.ts'
-import { openDesk } from './desk.ts'
-import { exitOf, planLines, type Ran, type RunChoice, runOne, whereToRun } from './run.ts'
-import { drillsIn, due, list, report } from './show.ts'
+import type { Terminal } from '../terminal.ts'
+import { evidenceFolderOf, exitOf, type Order, planLines, type Ran, type RunChoice, runOne, whereToRun } from './run.ts'
+import { areRight, drillsIn, due, list, report } from './show.ts'
 
 const RUN_EXAMPLES = `
 Without --yes it only says what would be done. A drill that could lose data is
@@ -65,6 +72,8 @@ function registerRun(drill: Command, shell: Shell): void {
     .option('--live', 'on the platform, also where data could be lost')
     .option('--evidence <folder>', 'where reports go (default: holdfast-data/evidence)')
     .option('--key <path>', 'the key that signs (default: evidence.key in that folder)')
+    // For the server that runs it; a person has no use for them.
+    .addOption(new Option('--order <json>').hideHelp())
     .addHelpText('after', RUN_EXAMPLES)
     .action(async (files: readonly string[], options: Options) => {
       shell.finish(await run(commonOf(shell, options), files, options))
@@ -79,10 +88,10 @@ function registerLooks(drill: Command, shell: Shell): void {
     .addHelpText('after', '\nExamples:\n  holdfast drill validate examples/drills/*.yaml')
     .action((files: readonly string[], options: Options) => {
       const common = commonOf(shell, options)
-      const drills = drillsIn(common, files)
-      if (drills !== null && common.output === 'json') common.terminal.out(`${JSON.stringify({ ok: true, files })}\n`)
-      else if (drills !== null) common.terminal.out(`${files.map((file) => `${file}: no mistakes`).join('\n')}\n`)
-      shell.finish(drills === null ? EXIT.usage : EXIT.ok)
+      const right = areRight(common, files)
+      if (right && common.output === 'json') common.terminal.out(`${JSON.stringify({ ok: true, files })}\n`)
+      else if (right) common.terminal.out(`${files.map((file) => `${file}: no mistakes`).join('\n')}\n`)
+      shell.finish(right ? EXIT.ok : EXIT.usage)
     })
   withOutput(withFile(drill.command('list')))
     .summary('what runs, what ran, what it is worth today')
@@ -96,12 +105,12 @@ function registerLooks(drill: Command, shell: Shell): void {
   withOutput(withFile(drill.command('due')))
     .summary('which scheduled drills are due')
     .description('Tells which scheduled drills are due or overdue; ends with 1 when one is.')
-    .argument('<drill...>', 'drill files')
+    .argument('[drill...]', 'drill files (default: those of the description)')
     .addHelpText('after', '\nExamples:\n  holdfast drill due drills/*.yaml || holdfast drill run drills/*.yaml --yes')
     .action(async (files: readonly string[], options: Options) => {
       const common = commonOf(shell, options)
-      const drills = drillsIn(common, files)
-      const platform = drills === null ? null : platformFor(common, 'all')
+      const platform = platformFor(common, 'all')
+      const drills = platform === null ? null : drillsIn(common, files, platform)
       shell.finish(drills === null || platform === null ? EXIT.usage : await due(common, platform, drills))
     })
   withOutput(withFile(drill.command('report')))
@@ -141,25 +150,37 @@ function registerWords(drill: Command, shell: Shell): void {
     })
 }
 
+/** Ctrl-C; and when a server runs it, that server's end: nobody would be left to stop it. */
+function interruptedBy({ env, interrupted }: Terminal): AbortSignal {
+  if (env[PARENT_PIPE] !== '1') return interrupted
+  const alone = new AbortController()
+  const end = (): void => alone.abort('the server that ran it is gone')
+  process.stdin.on('end', end).on('error', end).resume()
+  // It is no reason to stay once the drill is over.
+  if ('unref' in process.stdin) (process.stdin as { unref(): void }).unref()
+  return AbortSignal.any([interrupted, alone.signal])
+}
+
 function text(value: unknown): string | null {
   return typeof value === 'string' ? value : null
 }
 
 async function run(common: Common, files: readonly string[], options: Options): Promise<ExitCode> {
-  const drills = drillsIn(common, files)
-  if (drills === null) return EXIT.usage
   const platform = platformFor(common, 'all')
-  if (platform === null) return EXIT.usage
+  const drills = platform === null ? null : drillsIn(common, files, platform)
+  if (platform === null || drills === null) return EXIT.usage
   if (options.practice === true && options.live === true) {
     fail(common, 'HF_DRILL_REFUSED', 'it is either on a copy or live', 'leave --practice or --live out')
     return EXIT.usage
   }
   const choice: RunChoice = {
+    interrupted: interruptedBy(common.terminal),
     yes: options.yes === true,
     where: options.practice === true ? 'practice' : options.live === true ? 'live' : 'file',
     evidenceFolder: text(options.evidence),
     keyFile: text(options.key),
     tool: `holdfast ${version()}, Node ${process.versions.node}`,
+    order: typeof options.order === 'string' ? (JSON.parse(options.order) as Order) : null,
   }
   const runs: Ran[] = []
   for (const drill of drills) {
@@ -216,6 +237,12 @@ async function abort(common: Common, name: string, because: string): Promise<Exi
       say: (line) => common.output === 'table' && common.terminal.err(`${line}\n`),
       timeoutMs: common.timeoutMs,
       interrupted: common.terminal.interrupted,
+      write: async (make) => {
+        const folder = evidenceFolderOf(platform, null)
+        privateFolder(folder)
+        const key = await openSigningKey(join(folder, 'evidence.key'))
+        return writeReport(folder, key, storeChain(desk), make)
+      },
     })
     if (result.kind === 'not-yet') {
       fail(common, 'HF_TIMED_OUT', result.because, `holdfast drill abort ${name}`)

@@ -7,11 +7,14 @@ import type { GroupSpec, Platform } from '../../config/platform.ts'
 import { durationText } from '../../config/quantities.ts'
 import { replicationOf } from '../../config/settings.ts'
 import { couldLose } from '../../core/drill/radius.ts'
+import { type Desk, openDesk } from '../../drills/desk.ts'
 import type { EndedDrill } from '../../drills/ledger.ts'
-import { faultWords, reportOf } from '../../drills/report.ts'
+import { reportOf } from '../../drills/report.ts'
+import { faultWords, headOf } from '../../drills/report-head.ts'
 import { type DrillRun, runDrill, type TimelineEntry } from '../../drills/runner.ts'
+import { storeChain } from '../../drills/store-chain.ts'
 import { HoldfastError } from '../../errors.ts'
-import { type Chain, type Written, writeReport } from '../../evidence/folder.ts'
+import { type Written, writeReport } from '../../evidence/folder.ts'
 import { localChain } from '../../evidence/local-chain.ts'
 import { systemClock } from '../../io/clock.ts'
 import { freshId } from '../../io/random.ts'
@@ -20,16 +23,26 @@ import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { whoAmI } from '../pause-command.ts'
 import { privateFolder } from '../private-folder.ts'
 import { agentsOfGroup, type Common, fail, groupFor } from '../shell.ts'
-import { type Desk, openDesk } from './desk.ts'
 import { openSandbox } from './practice.ts'
 
 export interface RunChoice {
+  readonly interrupted: AbortSignal
   readonly yes: boolean
   /** On a copy, live, or as the drill file says. */
   readonly where: 'practice' | 'live' | 'file'
   readonly evidenceFolder: string | null
   readonly keyFile: string | null
   readonly tool: string
+  /** Run for somebody else, who has a name for it; null: for who typed it. */
+  readonly order: Order | null
+}
+
+export interface Order {
+  readonly id: string
+  readonly by: string
+  /** Of the file as it was approved; another one is not run. */
+  readonly sha256: string
+  readonly approvedBy: string | null
 }
 
 export interface Ran {
@@ -94,7 +107,7 @@ export async function runOne(
 ): Promise<Ran | null> {
   const real = groupFor(common, platform, drill.settings.group)
   if (real === null) return null
-  const { interrupted } = common.terminal
+  const { interrupted } = choice
   const say = (line: string): void => {
     if (common.output !== 'json') common.terminal.err(`${line}\n`)
   }
@@ -138,10 +151,19 @@ async function carryOut(common: Common, desk: Desk, carry: Carry): Promise<Ran> 
   // Before anything is done: a drill whose report cannot be signed is a fault for nothing.
   const key = await openSigningKey(carry.keyFile ?? join(folder, 'evidence.key'))
   const configSha256 = createHash('sha256').update(readFileSync(real.file)).digest('hex')
-  const id = freshId()
-  const by = whoAmI()
+  const { order } = carry
+  if (order !== null && order.sha256 !== drill.sha256) {
+    const message = `${drill.file} is not the file that was asked for: it was changed since`
+    throw new HoldfastError('HF_DRILL_REFUSED', message, 'look at it and ask for it again')
+  }
+  const id = order?.id ?? freshId()
+  const by = order?.by ?? whoAmI()
+  const orderApprovedBy = order?.approvedBy ?? null
+  const around = { id, platform: real, group, drill, practice, by, orderApprovedBy, tool: carry.tool, configSha256 }
+  const head = headOf(around)
   const run = await runDrill({
     id,
+    head,
     platform: desk.platform,
     group,
     drill,
@@ -154,14 +176,13 @@ async function carryOut(common: Common, desk: Desk, carry: Carry): Promise<Ran> 
     patientOf: desk.patientOf,
     fetch: desk.fetch,
     clock: systemClock,
-    interrupted: common.terminal.interrupted,
-    onEntry: (entry) => progress(common, entry),
+    interrupted: carry.interrupted,
+    onEntry: (entry) => (order === null ? progress(common, entry) : tellOrder(common, entry)),
   })
-  const around = { id, platform: real, group, drill, practice, by, tool: carry.tool, configSha256 }
   const home = practice ? join(folder, 'practice') : folder
   privateFolder(home)
   const chain = practice ? localChain(home) : storeChain(desk)
-  const written = await writeReport(home, key, chain, (place) => reportOf(run, around, place)).catch(
+  const written = await writeReport(home, key, chain, (place) => reportOf(run, head, group, place)).catch(
     async (error: unknown) => {
       // A full disk costs the report, not the group's place.
       await closeDrill(desk, group.name, ended(run, { id, practice, written: null }))
@@ -171,13 +192,6 @@ async function carryOut(common: Common, desk: Desk, carry: Carry): Promise<Ran> 
   const past = ended(run, { id, practice, written })
   await closeDrill(desk, group.name, past)
   return { drill: drill.settings.drill, group: group.name, practice, run, written, past }
-}
-
-function storeChain({ ledger }: Desk): Chain {
-  return {
-    end: () => ledger.chain(),
-    extend: (from, to) => ledger.extendChain(from === null ? null : { format: 1, ...from }, { format: 1, ...to }),
-  }
 }
 
 function ended(
@@ -214,6 +228,11 @@ function progress(common: Common, { sinceMs, code, detail }: TimelineEntry): voi
     .map(([key, value]) => `${key} ${value}`)
     .join(', ')
   common.terminal.err(`${durationText(sinceMs).padStart(9)}  ${code}${words === '' ? '' : `: ${words}`}\n`)
+}
+
+/** One JSON line each, for the server that asked. */
+function tellOrder({ terminal }: Common, entry: TimelineEntry): void {
+  terminal.err(`${JSON.stringify(entry)}\n`)
 }
 
 export function exitOf(common: Common, runs: readonly Ran[]): ExitCode {

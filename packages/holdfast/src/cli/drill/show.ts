@@ -2,10 +2,14 @@
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { type DrillSpec, loadDrill } from '../../config/drill.ts'
+import { type DrillEntry, drillEntries } from '../../config/drill-files.ts'
+import { completedDrill } from '../../config/drill-objectives.ts'
+import type { Mistake } from '../../config/mistake.ts'
 import type { Platform } from '../../config/platform.ts'
 import { durationText } from '../../config/quantities.ts'
 import { mistakesText } from '../../config/report.ts'
 import { scoreOf } from '../../core/drill/score.ts'
+import { openDesk } from '../../drills/desk.ts'
 import { dueOf } from '../../drills/due.ts'
 import type { DrillRecord } from '../../drills/ledger.ts'
 import { REPORT_BYTES_MAX } from '../../evidence/folder.ts'
@@ -19,7 +23,6 @@ import { openSigningKey, sha256Hex } from '../../io/signing.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { type Common, countText, fail } from '../shell.ts'
 import { tableLines } from '../table.ts'
-import { openDesk } from './desk.ts'
 import { evidenceFolderOf } from './run.ts'
 
 export async function list(common: Common, platform: Platform): Promise<ExitCode> {
@@ -82,23 +85,40 @@ function ago(active: NonNullable<DrillRecord['active']>, nowWallMs: number): str
   return durationText(Math.max(0, nowWallMs - active.startedWallMs))
 }
 
-/** Reads every file; tells the mistakes of all of them. Null: there were some. */
-export function drillsIn(common: Common, files: readonly string[]): readonly DrillSpec[] | null {
-  const drills: DrillSpec[] = []
-  const bad: object[] = []
-  for (const file of files) {
+/** Whether each file is right by itself; what its group promises is not asked. Tells every mistake. */
+export function areRight(common: Common, files: readonly string[]): boolean {
+  const bad = files.flatMap((file) => {
     const loaded = loadDrill(file)
-    if (loaded.ok) {
-      drills.push(loaded.drill)
-      continue
-    }
-    bad.push({ file, mistakes: loaded.mistakes })
-    if (common.output === 'table') common.terminal.err(`${mistakesText(file, loaded.mistakes)}\n`)
-  }
-  if (bad.length === 0) return drills
+    return loaded.ok ? [] : [{ file, mistakes: loaded.mistakes }]
+  })
+  return !tellMistakes(common, bad)
+}
+
+/** Reads every file, or those of the description; tells the mistakes of all of them. Null: there were some. */
+export function drillsIn(common: Common, files: readonly string[], platform: Platform): readonly DrillSpec[] | null {
+  const entries = files.length === 0 ? drillEntries(platform) : files.map((file) => entryOf(file, platform))
+  const bad = entries.flatMap((one) => (one.ok ? [] : [{ file: one.file, mistakes: one.mistakes }]))
+  return tellMistakes(common, bad) ? null : entries.flatMap((one) => (one.ok ? [one.drill] : []))
+}
+
+function entryOf(file: string, platform: Platform): DrillEntry {
+  const loaded = loadDrill(file)
+  if (!loaded.ok) return { ok: false, file, mistakes: loaded.mistakes }
+  const completed = completedDrill(loaded, platform)
+  return completed.ok ? { ok: true, file, drill: completed.drill } : { ok: false, file, mistakes: completed.mistakes }
+}
+
+function tellMistakes(
+  common: Common,
+  bad: readonly { readonly file: string; readonly mistakes: readonly Mistake[] }[],
+): boolean {
+  if (bad.length === 0) return false
   if (common.output === 'json') common.terminal.out(`${JSON.stringify({ ok: false, files: bad })}\n`)
-  else common.terminal.err(`${countText(bad.length, 'file')} with mistakes\n`)
-  return null
+  else {
+    for (const { file, mistakes } of bad) common.terminal.err(`${mistakesText(file, mistakes)}\n`)
+    common.terminal.err(`${countText(bad.length, 'file')} with mistakes\n`)
+  }
+  return true
 }
 
 /** Ends with 1 when one is due or overdue, so that a timer can act on it. */

@@ -3,6 +3,7 @@
  * what may be said of it. Who is hit stands in `radius.ts`, figures in `figures.ts`. Invariants D1 to D9: SPEC.md.
  */
 import { assert } from '../assert.ts'
+import { lastsMs } from './lasts.ts'
 import type {
   Count,
   DrillAction,
@@ -29,10 +30,6 @@ export const PROBE_EVERY_MS = 500
 export const LIFT_EVERY_MS = 1_000
 /** Added to the fault's own timer: after that the dead-man has ended it, or nobody here can. */
 export const LIFT_EXTRA_MS = 30_000
-/** A planned move answers within its intent's validity. */
-export const MOVE_MS = 70_000
-/** A killed process is seen gone within the agent's next look. */
-export const KILL_MS = 10_000
 export const MEASURE_MS = 60_000
 
 const NO_CANARY = { acked: 0, failed: 0, lastAckMs: null }
@@ -374,10 +371,4 @@ class Turn {
   #inPhaseMs(): number {
     return this.#nowMs - this.state.sinceMs
   }
-}
-
-/** How long the fault is left on; one that ends by itself is only waited for. */
-export function lastsMs({ fault }: DrillSettings): number {
-  if (fault.kind === 'switchover') return MOVE_MS
-  return fault.kind === 'kill' ? KILL_MS : fault.forMs
 }

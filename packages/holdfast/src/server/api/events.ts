@@ -16,6 +16,7 @@ export const EVENT_KINDS = [
   'approval',
   'plan',
   'server',
+  'drill',
 ] as const
 export type EventKind = (typeof EVENT_KINDS)[number]
 

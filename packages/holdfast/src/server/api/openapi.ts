@@ -113,6 +113,9 @@ function answerOf({ answer }: ApiRoute): Json {
   if (answer === 'lines') {
     return { 200: { description: 'One JSON document a line', content: { 'application/x-ndjson': { schema: {} } } } }
   }
+  if (answer === 'file') {
+    return { 200: { description: 'The file', content: { 'application/octet-stream': { schema: {} } } } }
+  }
   if (answer === 'stream') {
     const description = 'Server-sent events: `event:` is the type of a StreamMessage, `data:` its data'
     return { 200: { description, content: { 'text/event-stream': { schema: schemaOf(streamSchema, 'output') } } } }

@@ -3,28 +3,16 @@
  * OpenAPI document and the client are made from it, and the tests of access walk through it; so a route that is added
  * here is checked, described and refused to strangers without another line.
  */
-import type { z } from 'zod'
 import * as access from './access.ts'
 import * as actions from './actions.ts'
 import * as audit from './audit.ts'
+import { DRILL_ROUTES } from './drill-routes.ts'
 import * as events from './events.ts'
 import * as plans from './plans.ts'
 import * as platform from './platform.ts'
-import type { Right } from './roles.ts'
+import type { ApiRoute } from './route.ts'
 
-export interface ApiRoute {
-  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE'
-  /** Below `/api/v1`; `:name` takes one segment. */
-  readonly path: string
-  readonly summary: string
-  /** `public`: no session; `session`: any; a right: over what is in the path, or over everything. */
-  readonly needs: Right | 'session' | 'public'
-  readonly params?: z.ZodType
-  readonly query?: z.ZodType
-  readonly body?: z.ZodType
-  /** What a 200 carries; `lines` and `stream` are no JSON document, `redirect` is a 303. */
-  readonly answer: z.ZodType | 'lines' | 'stream' | 'redirect'
-}
+export type { ApiRoute } from './route.ts'
 
 const read = { method: 'GET', needs: 'read' } as const
 const { groupParams } = actions
@@ -358,6 +346,7 @@ export const API_ROUTES = {
   ...SESSION_ROUTES,
   ...ACCESS_ROUTES,
   ...AUDIT_ROUTES,
+  ...DRILL_ROUTES,
 } as const
 
 export type RouteId = keyof typeof API_ROUTES

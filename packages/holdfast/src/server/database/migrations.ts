@@ -70,6 +70,20 @@ export const MIGRATIONS: readonly Migration[] = [
       'create index plans_by_scope on plans (scope, seen_ms)',
     ],
   },
+  {
+    name: 'drills and their reports',
+    statements: [
+      `create table drill_orders (
+        id text primary key, slot text unique, state text not null, asked_ms bigint not null, runner text,
+        body text not null)`,
+      'create index drill_orders_by_state on drill_orders (state, asked_ms)',
+      'create index drill_orders_by_age on drill_orders (asked_ms)',
+      `create table drill_reports (
+        id text primary key, group_name text not null, seq bigint not null, practice integer not null,
+        key_id text not null, ended_ms bigint not null, sha256 text not null, body text not null, page text)`,
+      'create index drill_reports_by_age on drill_reports (ended_ms)',
+    ],
+  },
 ]
 
 export interface Migrating {

@@ -15,6 +15,8 @@ export interface Tables {
   readonly tokens: TokenRow
   readonly one_time_codes: { readonly kind: string; readonly hash: string; readonly expires_ms: number }
   readonly oidc_flows: OidcFlowRow
+  readonly drill_orders: DrillOrderRow
+  readonly drill_reports: DrillReportRow
   readonly audit: AuditRow
   readonly audit_head: { readonly id: number; readonly number: number; readonly hash: string }
   readonly audit_checkpoints: { readonly number: number; readonly body: string }
@@ -124,4 +126,30 @@ export interface AuditRow {
   /** The entry without its hash, as the one text that was hashed. */
   readonly body: string
   readonly hash: string
+}
+
+export interface DrillOrderRow {
+  readonly id: string
+  /** `drill@milliseconds` of its time in the schedule, so that each time is taken once; null: somebody asked. */
+  readonly slot: string | null
+  readonly state: string
+  readonly asked_ms: number
+  /** The life of the server that runs it. */
+  readonly runner: string | null
+  readonly body: string
+}
+
+export interface DrillReportRow {
+  /** Of the run. */
+  readonly id: string
+  readonly group_name: string
+  readonly seq: number
+  readonly practice: number
+  readonly key_id: string
+  readonly ended_ms: number
+  readonly sha256: string
+  /** The signed document, every byte of it. */
+  readonly body: string
+  /** The signed page; null: it was not there. */
+  readonly page: string | null
 }

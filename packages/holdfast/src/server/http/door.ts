@@ -161,6 +161,10 @@ function send(options: DoorOptions, { request, reply }: Exchange, outcome: Outco
     reply.type('application/x-ndjson').header('content-disposition', `attachment; filename="${outcome.fileName}"`)
     return reply.send(Readable.from(withBreaks(outcome.lines)))
   }
+  if (outcome.kind === 'file') {
+    reply.type(outcome.type).header('content-disposition', `attachment; filename="${outcome.fileName}"`)
+    return reply.send(outcome.bytes)
+  }
   openStream(options, { request, reply }, outcome)
   return reply
 }

@@ -26,6 +26,7 @@ export interface Extras {
 export type Outcome<T> =
   | { readonly kind: 'document'; readonly document: T; readonly extras?: Extras }
   | { readonly kind: 'redirect'; readonly to: string; readonly extras?: Extras }
+  | { readonly kind: 'file'; readonly type: string; readonly fileName: string; readonly bytes: Buffer }
   | { readonly kind: 'lines'; readonly lines: AsyncIterable<string>; readonly fileName: string }
   | StreamOutcome
 
@@ -44,7 +45,7 @@ export interface StreamSink {
 }
 
 type AnswerOf<K extends RouteId> = ServerRoutes[K]['answer'] extends infer A
-  ? A extends 'lines' | 'stream' | 'redirect'
+  ? A extends 'lines' | 'stream' | 'redirect' | 'file'
     ? never
     : A
   : never

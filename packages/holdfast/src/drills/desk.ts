@@ -1,16 +1,17 @@
-/** What every drill command needs: the description, its store, its agents, and ways to ask them. */
+/** What everybody who has to do with drills needs: the description, its store, its agents, and ways to ask them. */
 import type { AgentClient } from '@holdfast/client'
 import { createAgentClient } from '@holdfast/client'
 import { Agent as HttpAgent, fetch as undiciFetch } from 'undici'
-import { pemText } from '../../config/pem.ts'
-import { type AgentSpec, agentUrl, type GroupSpec, type Platform } from '../../config/platform.ts'
-import { storeSettings } from '../../config/settings.ts'
-import { DrillLedger } from '../../drills/ledger.ts'
-import type { TargetOptions } from '../../drills/targets.ts'
-import type { Store } from '../../store/contract.ts'
-import { openStore } from '../../store/open.ts'
-import { agentsOfGroup, clientFor } from '../shell.ts'
+import { pemText } from '../config/pem.ts'
+import { type AgentSpec, agentUrl, type GroupSpec, type Platform } from '../config/platform.ts'
+import { storeSettings } from '../config/settings.ts'
+import type { Store } from '../store/contract.ts'
+import { openStore } from '../store/open.ts'
+import { DrillLedger } from './ledger.ts'
+import type { TargetOptions } from './targets.ts'
 
+/** One attempt at one agent; a busy one answers in a few milliseconds. */
+const ATTEMPT_MS = 2_000
 /** A frozen agent must not hide what the others say. */
 const WATCH_MS = 700
 /** Two dead-men on a busy host; below what the drill waits for its fault. */
@@ -26,6 +27,10 @@ export interface Desk {
   readonly watcher: (group: GroupSpec) => AgentClient
   readonly fetch: TargetOptions['fetch']
   close(): Promise<void>
+}
+
+export function agentsBeside({ agents }: Platform, { members }: GroupSpec): readonly AgentSpec[] {
+  return agents.filter(({ name }) => members.some(({ agent }) => agent === name))
 }
 
 /** Needs the store's secrets, as agents have them. Opens nothing before it is asked. */
@@ -44,10 +49,10 @@ export function openDesk(platform: Platform): Desk {
   return {
     platform,
     ledger: new DrillLedger(store),
-    clientOf: (agent) => clientFor([agent]),
+    clientOf: (agent) => clientTo([agent], ATTEMPT_MS),
     patientOf: (agent) => clientTo([agent], ORDER_MS),
-    client: (group) => clientFor(agentsOfGroup(platform, group)),
-    watcher: (group) => clientTo(agentsOfGroup(platform, group), WATCH_MS),
+    client: (group) => clientTo(agentsBeside(platform, group), ATTEMPT_MS),
+    watcher: (group) => clientTo(agentsBeside(platform, group), WATCH_MS),
     fetch: (url, init) => (dispatcher === null ? fetch(url, init) : undiciFetch(url, { ...init, dispatcher })),
     close: async () => {
       await store.close()

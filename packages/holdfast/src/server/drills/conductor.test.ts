@@ -1,0 +1,192 @@
+/** Drills are run once, whoever leads; never another file than was asked for; never "passed" without a word. */
+import assert from 'node:assert/strict'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, it } from 'node:test'
+import { loadPlatform } from '../../config/load.ts'
+import { createLog } from '../../io/log.ts'
+import { openDatabase } from '../database/database.ts'
+import { Leader } from '../database/leader.ts'
+import { eventsAfter } from '../events.ts'
+import { description, TOKEN, until } from '../server.fixture.ts'
+import { DrillCatalogue } from './catalogue.ts'
+import { type ChildEnd, type ChildOptions, endOf } from './child.ts'
+import { DrillConductor } from './conductor.ts'
+import { orderOf } from './order-draft.ts'
+import { addOrder, findOrder, newestOrders } from './orders.ts'
+import { DrillRecords } from './records.ts'
+import { DrillReports } from './reports.ts'
+import { LATE_MS_MAX } from './schedule.ts'
+
+const log = createLog({ level: 'silent', name: 'test' })
+const folders: string[] = []
+after(() => {
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true })
+})
+
+const HOUR = 3_600_000
+const TEN = Date.parse('2027-03-09T10:00:00Z')
+
+interface Child {
+  readonly options: ChildOptions
+  readonly end: (end: ChildEnd) => void
+}
+
+async function scene(schedule = '{ cron: "0 * * * *", overdueAfter: 30d }') {
+  const folder = mkdtempSync(join(tmpdir(), 'holdfast-conductor-'))
+  folders.push(folder)
+  mkdirSync(join(folder, 'drills'))
+  const file = join(folder, 'drills', 'move.yaml')
+  const text = `version: 1\ndrill: move\ngroup: orders\nfault: { kind: switchover }\nobjectives: { rto: 9s, rpo: 0s }\n`
+  writeFileSync(file, `${text}schedule: ${schedule}\n`)
+  writeFileSync(join(folder, 'holdfast.yaml'), description([11, 12, 13], 'drills: [drills]\n'))
+  const loaded = loadPlatform(join(folder, 'holdfast.yaml'), { env: { HOLDFAST_TOKEN: TOKEN } })
+  assert.ok(loaded.ok, JSON.stringify(loaded))
+  const { platform } = loaded
+  const clock = { ms: TEN - 60_000, nowMs: () => clock.ms, wallMs: () => clock.ms }
+  const children: Child[] = []
+  const start = (options: ChildOptions) => {
+    let end: Child['end'] = () => undefined
+    const ended = new Promise<ChildEnd>((resolve) => {
+      end = resolve
+    })
+    children.push({ options, end })
+    return { ended, close: () => end({ outcome: 'aborted', because: 'closed' }) }
+  }
+  const server = async (name: string) => {
+    const database = await openDatabase({ dir: join(folder, 'db'), url: null, clock, log })
+    const leader = new Leader({ database, name, clock })
+    const conductor = new DrillConductor({
+      ...{ platform, database, leader, clock, log, name, start, desk: null, onWritten: () => undefined },
+      records: new DrillRecords({ desk: null, because: '', clock }),
+      catalogue: new DrillCatalogue(platform, clock),
+      reports: new DrillReports({ platform, database, dir: folder, log }),
+    })
+    const turn = async (): Promise<void> => {
+      await leader.turn()
+      await conductor.turn()
+    }
+    return { database, leader, conductor, turn }
+  }
+  return { folder, file, platform, clock, children, server }
+}
+
+it('a time of the schedule is taken once, also when the leader changes right after it', async () => {
+  const { clock, children, server } = await scene()
+  const [a, b] = [await server('a'), await server('b')]
+  await a.turn()
+  clock.ms = TEN + 1_000
+  await a.turn()
+  await b.turn()
+  await until('it runs', () => children.length > 0)
+  await b.turn()
+  assert.deepEqual(
+    children.map(({ options }) => options.order.by),
+    ['schedule@server a'],
+  )
+  // The leader stands still, the other takes over: what runs is not run again.
+  clock.ms += 6_000
+  await b.turn()
+  assert.equal(b.leader.state.leading, true)
+  await b.turn()
+  assert.equal(children.length, 1)
+  clock.ms = TEN + HOUR + 1_000
+  children[0]?.end({ outcome: 'passed', because: 'all well' })
+  await a.conductor.close()
+  await b.turn()
+  await b.turn()
+  await until('the next one runs', () => children.length > 1)
+  assert.equal(children.length, 2)
+  const [second, first] = await newestOrders(b.database.read)
+  assert.deepEqual([first?.state, first?.drills[0]?.outcome, second?.state], ['ended', 'passed', 'running'])
+  await b.conductor.close()
+  for (const one of [a, b]) await one.database.close()
+})
+
+it('a time that nobody was there for is told and not run', async () => {
+  const { clock, children, server } = await scene()
+  const a = await server('a')
+  await a.turn()
+  clock.ms = TEN + LATE_MS_MAX + 60_000
+  await a.turn()
+  assert.equal(children.length, 0)
+  const [order] = await newestOrders(a.database.read)
+  assert.equal(order?.state, 'missed')
+  const events = await eventsAfter(a.database.read, 0, 100)
+  assert.match(events.find(({ code }) => code === 'drill-missed')?.summary ?? '', /move was not run at its time/)
+  await a.database.close()
+})
+
+it('a server that comes back ends what it began as aborted, never as passed', async () => {
+  const { clock, children, server } = await scene()
+  const first = await server('a')
+  await first.turn()
+  clock.ms = TEN + 1_000
+  await first.turn()
+  await until('it runs', () => children.length > 0)
+  await first.database.close()
+  // Killed; nothing in the store tells of its drill.
+  const again = await server('a')
+  for (let turn = 0; turn < 4; turn++) {
+    clock.ms += 40_000
+    await again.turn()
+  }
+  const [order] = await newestOrders(again.database.read)
+  assert.deepEqual([order?.state, order?.drills[0]?.outcome], ['ended', 'aborted'])
+  assert.match(order?.because ?? '', /the server that ran it was gone/)
+  assert.equal(children.length, 1)
+  await again.database.close()
+})
+
+it('a game day ends at the first drill that does not pass; another file than was asked for is not run', async () => {
+  const { file, platform, clock, children, server } = await scene('{ cron: "0 0 1 1 *" }')
+  const a = await server('a')
+  await a.turn()
+  const catalogue = new DrillCatalogue(platform, clock)
+  catalogue.reread()
+  const drill = catalogue.find('move') ?? assert.fail('no drill')
+  const draft = {
+    platform,
+    by: 'otto',
+    askedMs: clock.ms,
+    scheduledMs: null,
+    state: 'ready',
+    expiresMs: clock.ms + HOUR,
+  } as const
+  const both = [drill, drill].map((one) => ({ drill: one, where: 'file' as const }))
+  await a.database.write((writing) =>
+    addOrder(writing, orderOf({ ...draft, id: 'day', title: 'day', drills: both }), null),
+  )
+  await a.turn()
+  await until('it runs', () => children.length > 0)
+  children[0]?.end({ outcome: 'failed', because: 'too slow' })
+  await a.conductor.close()
+  const day = (await findOrder(a.database.read, 'day'))?.order
+  assert.deepEqual([day?.state, day?.because, day?.drills[1]?.outcome], ['ended', 'too slow', null])
+  const b = await server('a')
+  writeFileSync(
+    file,
+    'version: 1\ndrill: move\ngroup: orders\nfault: { kind: kill }\nobjectives: { rto: 9s, rpo: 0s }\n',
+  )
+  await b.database.write((writing) =>
+    addOrder(writing, orderOf({ ...draft, id: 'late', title: 'late', drills: both.slice(0, 1) }), null),
+  )
+  for (let turn = 0; turn < 3; turn++) {
+    clock.ms += 6_000
+    await b.turn()
+  }
+  await b.conductor.close()
+  const late = (await findOrder(b.database.read, 'late'))?.order
+  assert.deepEqual([late?.state, late?.drills[0]?.outcome, children.length], ['ended', 'refused', 1])
+  assert.match(late?.because ?? '', /not the one that was asked for/)
+  for (const one of [a, b]) await one.database.close()
+})
+
+it('what a process says last is its outcome; one that says nothing has none', () => {
+  const passed = JSON.stringify({ ok: true, drills: [{ outcome: 'passed', because: 'well' }] })
+  assert.deepEqual(endOf(passed, 0, null), { outcome: 'passed', because: 'well' })
+  const refused = JSON.stringify({ ok: false, error: { code: 'X', message: 'no', next: 'wait' } })
+  assert.deepEqual(endOf(refused, 1, null), { outcome: 'refused', because: 'no; wait' })
+  assert.equal(endOf('', null, 'SIGKILL').outcome, null)
+})
