@@ -6,7 +6,7 @@ import { test } from 'node:test'
 import { reportText } from './report.ts'
 import type { FaultRow, RunReport } from './run.ts'
 import { readCommandLine } from './settings.ts'
-import { record } from './totals.ts'
+import { added, record, totalsPath } from './totals.ts'
 
 const promotion = { member: 'm2', epoch: 2, time: 1, planned: false, reason: 'silent' }
 
@@ -51,6 +51,16 @@ test('totals add up over runs, and remember which seed was not content', () => {
   } finally {
     rmSync(folder, { recursive: true })
   }
+})
+
+test('plans of a service add up, and its runs have a file of their own', () => {
+  const report = reportOf(5, true)
+  const plans = { checker: 'one-plan', ok: true, figures: { plans: 3, done: 2 }, findings: [] }
+  const shop = { ...report, settings: { ...report.settings, scenario: 'shop' as const }, verdicts: [plans] }
+  const stamp = { date: '2026-01-01', commit: 'aaa', load: 2 }
+  assert.deepEqual(added(added(null, shop, stamp), shop, stamp).plans, { plans: 6, done: 4 })
+  assert.match(totalsPath(shop), /blackbox-shop-sync-fast\.json$/)
+  assert.equal(added(null, report, stamp).plans, undefined)
 })
 
 test('the report names the seed, what healed never, and what a checker found', () => {

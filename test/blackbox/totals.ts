@@ -19,6 +19,8 @@ export interface Totals {
   readonly faults: Readonly<Record<string, number>>
   readonly promotions: { readonly planned: number; readonly unplanned: number }
   readonly acknowledged: number
+  /** Of a service: how many of its plans ended how, and how many followed a lost site. */
+  readonly plans?: Readonly<Record<string, number>>
   /** Seeds with what was not content. */
   readonly failures: readonly { readonly seed: number; readonly commit: string; readonly checkers: readonly string[] }[]
   /** One-minute load of the machine at the end of the runs. */
@@ -74,9 +76,17 @@ export function added(before: Totals | null, report: RunReport, { date, commit, 
       unplanned: (before?.promotions.unplanned ?? 0) + promotions.length - planned,
     },
     acknowledged: (before?.acknowledged ?? 0) + report.acknowledged,
+    ...plansOf(before, verdicts),
     failures: [...(before?.failures ?? []), ...failed],
     load: { min: Math.min(before?.load.min ?? load, load), max: Math.max(before?.load.max ?? load, load) },
   }
+}
+
+function plansOf(before: Totals | null, verdicts: RunReport['verdicts']): Pick<Totals, 'plans'> {
+  const found = verdicts.find(({ checker }) => checker === 'one-plan')
+  if (found === undefined) return {}
+  const sums = Object.entries(found.figures).map(([name, count]) => [name, (before?.plans?.[name] ?? 0) + count])
+  return { plans: Object.fromEntries(sums) as Record<string, number> }
 }
 
 export function stampNow(): RunStamp {

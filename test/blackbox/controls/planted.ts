@@ -150,10 +150,10 @@ export const PLANTED: readonly PlantedBug[] = [
     ],
     scenario: 'shop',
     mode: 'sync',
-    profile: 'fast',
+    profile: 'normal',
     faults: ['move', 'move-back'],
     expects: ['in-order'],
     triesMax: 2,
-    minutes: 0.5,
+    minutes: 1,
   },
 ]

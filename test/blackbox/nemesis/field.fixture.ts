@@ -5,7 +5,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import type { Lane, Part, Service, Subject, World } from '../contract.ts'
+import type { Lane, Part, SeenPlan, Service, Subject, World } from '../contract.ts'
 import type { Field } from './ways.ts'
 
 export interface TestField extends Field {
@@ -82,6 +82,11 @@ export function testField(
   }
 }
 
+const PLAN_UNDER_WAY: SeenPlan = {
+  ...{ time: 0, id: 'p1', kind: 'switchover', origin: 'operator', from: 'north', to: 'south' },
+  ...{ epoch: 1, phase: 'running', because: '', steps: [] },
+}
+
 /** Two sites, the first its home; `asked` gets every move. */
 export function twoSites(asked: string[] = []): Service {
   return {
@@ -95,7 +100,7 @@ export function twoSites(asked: string[] = []): Service {
     },
     killMovers: () => void asked.push('killed'),
     mend: async () => null,
-    plans: () => [],
+    plans: () => [PLAN_UNDER_WAY],
   }
 }
 

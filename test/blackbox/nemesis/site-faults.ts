@@ -9,8 +9,11 @@ import { type Back, between, cut, kill, restart } from './ways.ts'
 
 /** A site is away for longer than a host: its groups fail over, and then a plan begins. */
 const STRETCH = 2
-/** From a move that is typed until it is over, and a little more. */
-const IN_MOVE_MS = { low: 200, high: 2_500 }
+/** From the first sight of a plan until it is over, and a little more. */
+const IN_PLAN_MS = { low: 0, high: 1_500 }
+/** What is typed on a busy machine becomes a plan after some time; or never, when there is nothing to move. */
+const PLAN_MS = 6_000
+const LOOK_MS = 20
 const SECOND_MS = { low: 0, high: 500 }
 /** The way back takes its time, too. */
 const NEVER = new AbortController().signal
@@ -39,23 +42,32 @@ function cutSites(strike: Strike): Promise<Back> {
   return cut(strike.field, links)
 }
 
-/** Somewhere in what is asked for; a short fault is short in this, too. */
-async function inTime(strike: Strike, { low, high }: typeof IN_MOVE_MS): Promise<void> {
+/** Between two things of one fault; a short fault is short in this, too. */
+async function inTime(strike: Strike, { low, high }: typeof SECOND_MS): Promise<void> {
   const ms = Math.min(strike.lastsMs, strike.chance.range(low, high))
   await sleep(ms, undefined, { signal: strike.signal }).catch(() => {})
+}
+
+/** Some time after a plan began; soon, when none begins. */
+async function inPlan(strike: Strike): Promise<void> {
+  const endMs = performance.now() + PLAN_MS
+  const isUnderWay = (): boolean => serviceOf(strike).plans().at(-1)?.phase === 'running'
+  while (!isUnderWay() && performance.now() < endMs && !strike.signal.aborted) await sleep(LOOK_MS)
+  const { low, high } = IN_PLAN_MS
+  await sleep(strike.chance.range(low, high), undefined, { signal: strike.signal }).catch(() => {})
 }
 
 /** A move is asked for, and somewhere in it the site that is left, or the one that is gone to, is lost. */
 async function loseInMove(strike: Strike): Promise<Back> {
   const { field, chance } = strike
   const isCut = chance.chance(0.5)
-  await inTime(strike, IN_MOVE_MS)
+  await inPlan(strike)
   return isCut ? isolate(strike) : kill(field, places(strike, HOST))
 }
 
 /** Whoever types the move dies; a person goes on with it later, or takes it back. */
 async function killMover(strike: Strike): Promise<Back> {
-  await inTime(strike, IN_MOVE_MS)
+  await inPlan(strike)
   serviceOf(strike).killMovers()
   return nothing()
 }
