@@ -10,6 +10,7 @@ export type Places = Readonly<Record<string, string>>
 export interface PlacedFault {
   readonly number: number
   readonly fault: string
+  /** One of several, so that another one saw it. */
   readonly losesSite: boolean
   readonly fromNs: number
   /** When the groups were whole again. */

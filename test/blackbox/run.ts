@@ -194,9 +194,9 @@ export function planOf(settings: RunSettings, subject: Subject): readonly Planne
 async function oneFault(course: Course, plan: PlannedFault): Promise<void> {
   const { options, history, subject, signal, lanes } = course
   const { say, settings } = options
-  const { losesSite = false } = FAULTS[plan.fault] ?? {}
+  const losesSites = FAULTS[plan.fault]?.losesSites ?? 0
   // A service that other faults left at both sites is brought together first, or no site could be lost with all of it.
-  if (losesSite && !(await gather(subject, (line) => say(`${clock(course)}  ${line}`), course.healing))) return
+  if (losesSites > 0 && !(await gather(subject, (line) => say(`${clock(course)}  ${line}`), course.healing))) return
   const lane = subject.lanes[plan.lane ?? 0] ?? course.field.lane
   const before = await placesOf(subject)
   const fromNs = nowNs()
@@ -225,7 +225,7 @@ async function oneFault(course: Course, plan: PlannedFault): Promise<void> {
   course.rows.push(row)
   const { number, fault } = plan
   const after = await placesOf(subject)
-  course.placed.push({ number, fault, losesSite, fromNs, toNs: nowNs(), before, after })
+  course.placed.push({ number, fault, losesSite: losesSites === 1, fromNs, toNs: nowNs(), before, after })
   say(`${clock(course)}    ${rowText(row)}`)
   signal.throwIfAborted()
 }

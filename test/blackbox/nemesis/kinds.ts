@@ -38,8 +38,8 @@ export interface FaultKind {
   readonly asks?: NonNullable<FaultPlan['asks']>
   /** It is nothing but what is asked for, and over when that is answered. */
   readonly onlyAsks?: boolean
-  /** It takes a whole site away, so the service begins it at one. */
-  readonly losesSite?: boolean
+  /** Sites it takes away as a whole. The service begins it at one; where both go, nobody is left who could see it. */
+  readonly losesSites?: 1 | 2
   readonly begin: (strike: Strike) => Promise<Back>
 }
 

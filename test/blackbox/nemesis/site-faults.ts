@@ -97,7 +97,7 @@ async function loseInTurn(strike: Strike): Promise<Back> {
   }
 }
 
-const SITE = { aim: 'site', parts: HOST, excuses: true, needs: 'sites', stretch: STRETCH, losesSite: true } as const
+const SITE = { aim: 'site', parts: HOST, excuses: true, needs: 'sites', stretch: STRETCH, losesSites: 1 } as const
 const MOVE = { aim: 'nowhere', parts: [], excuses: true, needs: 'sites' } as const
 
 export const SITE_FAULTS: Readonly<Record<string, FaultKind>> = {
@@ -108,7 +108,10 @@ export const SITE_FAULTS: Readonly<Record<string, FaultKind>> = {
     ...{ ...MOVE, stretch: STRETCH, begin: cutSites },
   },
   'lose-site-in-move': { what: 'a site is lost in the middle of a move', ...SITE, asks: 'move', begin: loseInMove },
-  'lose-sites-in-turn': { what: 'one site dies, then the other; both come back', ...SITE, begin: loseInTurn },
+  'lose-sites-in-turn': {
+    what: 'one site dies, then the other; both come back',
+    ...{ ...SITE, losesSites: 2, begin: loseInTurn },
+  },
   'kill-mover': { what: 'a move whose operator dies in its middle', ...MOVE, asks: 'move', begin: killMover },
   'two-movers': { what: 'two operators move the service at once', ...MOVE, asks: 'move', begin: twoMovers },
   move: { what: 'a planned move to the other site', ...MOVE, asks: 'move', onlyAsks: true, begin: nothing },
