@@ -48,21 +48,25 @@ describe('a service between two sites', { skip }, () => {
     await shop.whole('north')
   })
 
-  test('the how-to of moving a service says what is true', async () => {
-    const steps = readDocSteps(readFileSync(new URL('../../docs/operate/move-a-service.md', import.meta.url), 'utf8'))
-    const commands = steps.filter((step) => step.kind === 'commands')
-    assert.ok(commands.length >= 5)
-    for (const { text } of commands) {
-      await until(text, async () => {
-        const running = shop.run('how-to', text.trim().split(' ').slice(1))
-        return (await running.end()) === 0
-      })
-    }
-    await shop.query('select 1')
-    if (!(await shop.ledAt('north')))
-      await until('the shop at home', async () => (await shop.move(['--home', '--yes'])).ok)
-    await shop.whole('north')
-  })
+  for (const [page, least] of [
+    ['move-a-service', 5],
+    ['restart', 2],
+  ] as const)
+    test(`the how-to ${page} says what is true`, async () => {
+      const steps = readDocSteps(readFileSync(new URL(`../../docs/operate/${page}.md`, import.meta.url), 'utf8'))
+      const commands = steps.filter((step) => step.kind === 'commands')
+      assert.ok(commands.length >= least)
+      for (const { text } of commands) {
+        await until(text, async () => {
+          const running = shop.run('how-to', text.trim().split(' ').slice(1))
+          return (await running.end()) === 0
+        })
+      }
+      await shop.query('select 1')
+      if (!(await shop.ledAt('north')))
+        await until('the shop at home', async () => (await shop.move(['--home', '--yes'])).ok)
+      await shop.whole('north')
+    })
 
   test('two operators at once: one plan is carried out, the other is told so', async () => {
     if (!(await shop.ledAt('north'))) await shop.move(['--to', 'north', '--yes'])

@@ -119,6 +119,17 @@ export class Load {
   }
 }
 
+/** Names of the engines' main processes, by member. */
+export async function enginesOf(platform: TestPlatform): Promise<Readonly<Record<string, string | null>>> {
+  const found = await Promise.all(
+    platform.members.map(async (name) => {
+      const status = await platform.status(name)
+      return [name, status?.members.find(({ member }) => member === name)?.engine?.started ?? null] as const
+    }),
+  )
+  return Object.fromEntries(found)
+}
+
 export function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms))
 }

@@ -4,7 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { after, test } from 'node:test'
 import { treeOf } from '../../packages/holdfast/src/io/process-tree.ts'
 import { TestPlatform, until } from '../platform.ts'
-import { asked, Hosts, Load } from './load.ts'
+import { asked, enginesOf, Hosts, Load } from './load.ts'
 
 const open: TestPlatform[] = []
 after(async () => {
@@ -37,6 +37,7 @@ test('quorum 1 of 3: the most advanced member wins over the preferred one, and n
   const { platform, hosts } = await quorumPlatform(3, 1)
   const target = { port: platform.doorPort }
   const load = await Load.start(target, t)
+  await rollingRestart(platform, load, t)
   const receiver = receiverOf(platform.dataDir('m2'))
   process.kill(receiver, 'SIGSTOP')
   // More than the sockets between them hold.
@@ -73,6 +74,36 @@ test('quorum 2 of 4: two hosts crash at once, the others compare, and nothing is
   assert.deepEqual(await load.lost(), [])
   t.diagnostic(`${now} leads after ${tookMs} ms, ${load.acked.length} acknowledged, 0 lost`)
 })
+
+/** Every engine runs anew, nothing is lost, and writers meet no more than the switchover back to m1 shows. */
+async function rollingRestart(
+  platform: TestPlatform,
+  load: Load,
+  t: { diagnostic(line: string): void },
+): Promise<void> {
+  const before = await enginesOf(platform)
+  const startedMs = performance.now()
+  const restart = await platform.command('restart', 'orders', '--rolling', '--yes', '--output', 'json')
+  assert.equal(restart.code, 0, restart.out + restart.err)
+  const { phase, steps } = JSON.parse(restart.out.trim().split('\n').at(-1) ?? '{}')
+  assert.equal(phase, 'done')
+  const order = steps.map(({ name }: { name: string }) => name)
+  assert.deepEqual(order.slice(2), ['hold:orders', 'move:orders', 'release:orders', 'restart:m1'])
+  assert.deepEqual(order.slice(0, 2).sort(), ['restart:m2', 'restart:m3'])
+  const after = await enginesOf(platform)
+  for (const member of platform.members) assert.notEqual(after[member], before[member], `${member} runs anew`)
+  await load.more()
+  const rollingMs = load.outageMs(startedMs)
+  const backMs = performance.now()
+  const back = await platform.command('switchover', 'orders', '--to', 'm1')
+  assert.equal(back.code, 0, back.out + back.err)
+  assert.equal(await platform.whole(), 'm1')
+  await load.more()
+  const moveMs = load.outageMs(backMs)
+  t.diagnostic(`rolling restart: writes stood still for ${rollingMs} ms at most; a switchover: ${moveMs} ms`)
+  assert.ok(rollingMs <= Math.max(3_000, 3 * moveMs), `${rollingMs} ms against ${moveMs} ms`)
+  await until('every standby is counted', async () => (await platform.status('m1'))?.groups[0]?.eligible.length === 2)
+}
 
 function receiverOf(dataDir: string): number {
   const found = treeOf(dataDir, null).find(({ pid }) => /walreceiver/.test(titleOf(pid)))

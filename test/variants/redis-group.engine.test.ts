@@ -13,7 +13,7 @@ import type { GroupExplanation, ReasonLine } from '../../packages/client/src/age
 import { findRedis } from '../../packages/holdfast/src/engines/redis/binaries.ts'
 import { treeOf } from '../../packages/holdfast/src/io/process-tree.ts'
 import { TestPlatform, until } from '../platform.ts'
-import { Hosts } from './load.ts'
+import { enginesOf, Hosts } from './load.ts'
 import { asked, RedisLoad } from './redis-load.ts'
 
 const LOSS_TIME_MS = 30_000
@@ -117,6 +117,24 @@ class Group {
     })
   }
 
+  /** Every engine anew, one after the other, and nothing lost. */
+  async restart(load: RedisLoad, t: { diagnostic(line: string): void }): Promise<void> {
+    const before = await enginesOf(this.platform)
+    const askedMs = performance.now()
+    await until('a rolling restart', async () => {
+      await this.followed()
+      const { code, out, err } = await this.platform.command('restart', 'orders', '--rolling', '--yes')
+      if (code !== 0) assert.match(out + err, PASSING, 'refused for no good reason')
+      return code === 0
+    })
+    const after = await enginesOf(this.platform)
+    for (const member of this.platform.members) assert.notEqual(after[member], before[member], member)
+    await this.followed()
+    await load.more(100)
+    assert.deepEqual(await load.lost(), [], 'a rolling restart lost writes')
+    t.diagnostic(`rolling restart: writes stood still for ${load.outageMs(askedMs)} ms at most`)
+  }
+
   note(lines: readonly ReasonLine[]): void {
     for (const { code, member, detail } of lines) {
       if (code !== 'is-primary') continue
@@ -151,6 +169,7 @@ for (const [name, replication, confirmations] of [
       if (planned || confirmations > 0) assert.deepEqual(await load.lost(), [], 'a planned move lost writes')
       else t.diagnostic('a lease lapsed meanwhile: the planned moves prove nothing')
 
+      if (confirmations > 0) await group.restart(load, t)
       const killedMs = performance.now()
       const killed = await group.killEngine()
       await load.more(100)

@@ -11,6 +11,7 @@
  *   GET  /v1/groups/:group/intents/:id   -> IntentState
  *   POST /v1/groups/:group/pause         { by, because, validMs }          -> { ok: true }
  *   POST /v1/groups/:group/resume        { by }                            -> { ok: true }
+ *   POST /v1/groups/:group/restart       { member, by, ifEpoch, ifStarted } -> { ok: true } (a replica's engine)
  *   GET  /v1/plans/:scope                -> StoredPlan; /timings beside it
  *   POST /v1/plans/:scope                { value, ifRevision }             -> PlanWritten
  *   GET  /v1/drills/faults               -> { faults: FaultStatus[] }
@@ -41,6 +42,8 @@ export interface MemberStatus {
     readonly lsn: number | null
     readonly receiving: boolean
     readonly upstream: string | null
+    /** Names the engine's main process; another one after each start. Null while none runs. */
+    readonly started: string | null
   } | null
   /** Milliseconds for which this member may still write without another beat; 0 when it may not. */
   readonly writableForMs: number

@@ -44,6 +44,11 @@ export interface AgentClient {
     body: { by: string; because: string; validMs: number } & GroupCondition,
   ): Promise<Result<{ ok: true }>>
   resume(group: string, body: { by: string } & GroupCondition): Promise<Result<{ ok: true }>>
+  /** Begins to start the engine of a replica anew, unless it is another process than `ifStarted` by now. */
+  restart(
+    group: string,
+    body: { member: string; by: string; ifEpoch: number; ifStarted: string },
+  ): Promise<Result<{ ok: true }>>
   /** `part`: the plan itself, or the measured times of past ones. */
   plan(scope: string, part?: 'timings'): Promise<Result<StoredPlan>>
   writePlan(scope: string, body: { value: string; ifRevision: number }, part?: 'timings'): Promise<Result<PlanWritten>>
@@ -77,6 +82,7 @@ export function createAgentClient(options: AgentClientOptions): AgentClient {
     intent: (group, id) => get(at(group, `intents/${encodeURIComponent(id)}`)),
     pause: (group, body) => post(at(group, 'pause'), body),
     resume: (group, body) => post(at(group, 'resume'), body),
+    restart: (group, body) => post(at(group, 'restart'), body),
     plan: (scope, part) => get(planAt(scope, part)),
     writePlan: (scope, body, part) => post(planAt(scope, part), body),
     fault: (order) => post('/v1/drills/faults', order),

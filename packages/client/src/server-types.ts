@@ -51,7 +51,7 @@ export interface ApiApproval {
   readonly to: string | null
   readonly plan: {
     readonly service: string
-    readonly kind: 'switchover' | 'failover' | 'failback' | 'evacuate'
+    readonly kind: 'switchover' | 'failover' | 'failback' | 'evacuate' | 'restart'
     readonly from: string | null
     readonly to: string | null
     readonly member: string | null
@@ -703,7 +703,7 @@ export interface ApiPlan {
   readonly id: string
   /** A service, or `group:NAME` for a group that is in none. */
   readonly service: string
-  readonly kind: 'switchover' | 'failover' | 'failback' | 'evacuate'
+  readonly kind: 'switchover' | 'failover' | 'failback' | 'evacuate' | 'restart'
   /** Site. */
   readonly from: string | null
   /** Site; null where one member is evacuated. */
@@ -737,7 +737,7 @@ export interface ApiPlanAsked {
 
 export interface ApiPlanDraft {
   readonly service: string
-  readonly kind: 'switchover' | 'failover' | 'failback' | 'evacuate'
+  readonly kind: 'switchover' | 'failover' | 'failback' | 'evacuate' | 'restart'
   readonly from: string | null
   readonly to: string | null
   /** Empty: it is there already. */
@@ -774,7 +774,7 @@ export interface ApiPlanRequest {
 export interface ApiPlanStep {
   /** `move:orders`, `hook:dns`; what others name in `after`. */
   readonly id: string
-  readonly kind: 'hook' | 'hold' | 'move' | 'follow' | 'release'
+  readonly kind: 'hook' | 'hold' | 'move' | 'follow' | 'release' | 'restart'
   readonly group: string | null
   /** Who shall be primary. */
   readonly member: string | null
@@ -888,7 +888,7 @@ export interface ApiServiceDetail {
 
 export interface ApiServiceMove {
   readonly to: string
-  readonly kind: 'switchover' | 'failover' | 'failback' | 'evacuate'
+  readonly kind: 'switchover' | 'failover' | 'failback' | 'evacuate' | 'restart'
   readonly predictedMs: number
   readonly losses: readonly {
     readonly group: string

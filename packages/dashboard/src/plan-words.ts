@@ -9,6 +9,7 @@ const KINDS: Readonly<Record<ApiPlan['kind'], string>> = {
   failback: 'Move home',
   failover: 'Fail over',
   evacuate: 'Evacuate',
+  restart: 'Restart',
 }
 
 /** `Move shop from north to south`, `Evacuate orders-1 of shop` */
@@ -18,6 +19,7 @@ export function planWords({ kind, service, from, to, ...rest }: Way & { readonly
     const { member = null } = rest
     return member === null ? `Evacuate a member of ${name}` : `Evacuate ${member} of ${name}`
   }
+  if (kind === 'restart') return `Restart the engines of a group of ${name}`
   return `${KINDS[kind]} ${name}${from === null ? '' : ` from ${from}`}${to === null ? '' : ` to ${to}`}`
 }
 
@@ -33,6 +35,8 @@ export function stepWords(step: ApiPlanStep, to: string | null): string {
       return `let ${group} fail over by itself again`
     case 'move':
       return `${group}: ${from ?? 'nobody'} hands over to ${member ?? 'nobody'}`
+    case 'restart':
+      return `${group}: the engine of ${member} anew, until it has caught up`
     case 'follow':
       return `${group}: a primary ${to === null ? 'elsewhere' : `at ${to}`}, ${member ?? 'whoever can'}`
   }

@@ -75,6 +75,7 @@ export const ERRORS = {
   HF_PLAN_STOPPED: { status: 500, retryable: false, title: 'A plan stopped and needs a person' },
   HF_PLAN_UNDONE: { status: 409, retryable: false, title: 'A plan was taken back; all is as it was before' },
   HF_RELAY_MISSING: { status: 500, retryable: false, title: 'The program that is to relay is missing or does not fit' },
+  HF_RESTART_REFUSED: { status: 409, retryable: true, title: 'The engine of this member is not restarted now' },
   HF_SECRET_FILE_OPEN: { status: 500, retryable: false, title: 'A secret file can be read by others' },
   HF_SECRET_MISSING: { status: 500, retryable: false, title: 'A secret was needed that is not there' },
   HF_SERVICE_UNKNOWN: { status: 404, retryable: false, title: 'No such service is described' },

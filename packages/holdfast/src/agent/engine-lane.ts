@@ -12,6 +12,10 @@ import type { CallOptions, Done, EngineAdapter, EngineEndpoint, Progress } from 
 /** Adapters keep their own deadlines; the shell's stands a little later and catches one that does not. */
 export const GRACE_MS = 250
 
+/** Before a restart that was asked for; a server with much in memory takes minutes to write it. */
+const CHECKPOINT_MS = 300_000
+const STOP_MS = 120_000
+
 export interface LaneOptions {
   readonly adapter: EngineAdapter
   readonly endpointOf: (member: string) => EngineEndpoint | null
@@ -149,6 +153,10 @@ export class EngineLane {
           return { ok: false, because: `member ${command.upstream} has no address here`, retryable: false }
         }
         const at = { epoch: command.epoch, timeline: command.timeline, systemId: systemId() }
+        if (command.afresh === true) {
+          const stopped = await stoppedFirst(adapter, options)
+          if (!stopped.ok) return stopped
+        }
         return adapter.follow(upstream, at, options)
       }
       case 'freeze':
@@ -168,6 +176,12 @@ export class EngineLane {
         return adapter.fence(options)
     }
   }
+}
+
+/** What is on the disk before the stop need not be written by it, and not be read again by the start. */
+async function stoppedFirst(adapter: EngineAdapter, options: CallOptions): Promise<Done> {
+  await adapter.checkpoint({ ...options, deadlineMs: Math.min(options.deadlineMs, CHECKPOINT_MS) })
+  return adapter.stop({ ...options, deadlineMs: Math.min(options.deadlineMs, STOP_MS) })
 }
 
 function thrown(error: unknown): EngineOutcome {

@@ -71,6 +71,9 @@ export class Performer {
       case 'answer-failsafe':
         questions.answer(action.id, { accept: action.accept, because: action.because })
         return
+      case 'answer-restart':
+        questions.answer(action.id, { accept: action.accept, because: action.because })
+        return
       case 'answer-freeze':
         questions.answer(action.id, { report: action.report, because: action.because })
         return

@@ -14,8 +14,10 @@ export interface FailsafeReply {
   readonly because: string
 }
 
+type Reply = FreezeReply | FailsafeReply
+
 interface Waiting {
-  readonly resolve: (reply: FreezeReply | FailsafeReply) => void
+  readonly resolve: (reply: Reply) => void
   readonly timer: NodeJS.Timeout
 }
 
@@ -30,6 +32,10 @@ export class Questions {
 
   failsafe(ask: (id: number) => void, timeoutMs: number): Promise<FailsafeReply> | null {
     return this.#ask(ask, timeoutMs, { accept: false, because: 'no answer in time' }) as Promise<FailsafeReply> | null
+  }
+
+  restart(ask: (id: number) => void, timeoutMs: number): Promise<FailsafeReply> | null {
+    return this.failsafe(ask, timeoutMs)
   }
 
   answer(id: number, reply: FreezeReply | FailsafeReply): void {

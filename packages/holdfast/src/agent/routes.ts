@@ -26,6 +26,8 @@ export interface RouteOptions {
   readonly store: StorePort
   readonly guard: GuardDesk
   readonly lanes: ReadonlyMap<string, EngineLane>
+  /** Names the main process of a member's engine. */
+  readonly started: (member: string) => string | null
   readonly addresses: ReadonlyMap<string, { readonly host: string; readonly port: number }>
   readonly reasons: ReasonLog
   readonly bell: ChangeBell
@@ -83,7 +85,9 @@ function status(options: RouteOptions, reasons: AgentStatus['reasons']): AgentSt
     const state = moment.state.members[m.self.member]
     const address = options.addresses.get(m.self.member) ?? { host: '', port: 0 }
     const work = options.lanes.get(m.self.member)?.work ?? null
-    return state === undefined ? [] : [{ settings: m, state, extra: { address, work } }]
+    return state === undefined
+      ? []
+      : [{ settings: m, state, extra: { address, work, started: options.started(m.self.member) } }]
   })
   const groups = new Map(members.map((m) => [m.settings.group, groupStatus(moment, m.settings, m.state)]))
   const ago = store.confirmedAtMs === null ? null : Math.round(moment.nowMs - store.confirmedAtMs)

@@ -81,7 +81,11 @@ export function memberStatus(
   moment: Moment,
   settings: MemberSettings,
   member: MemberState,
-  extra: { readonly address: { readonly host: string; readonly port: number }; readonly work: Work | null },
+  extra: {
+    readonly address: { readonly host: string; readonly port: number }
+    readonly work: Work | null
+    readonly started: string | null
+  },
 ): MemberStatus {
   const { view } = member
   return {
@@ -103,6 +107,7 @@ export function memberStatus(
             lsn: view.position?.lsn ?? null,
             receiving: view.receiving,
             upstream: view.upstream,
+            started: extra.started,
           },
     writableForMs: Math.round(writableForMs(moment, member)),
     lagBytes: lagBytes(member),

@@ -47,6 +47,7 @@ import { Performer } from './perform.ts'
 import { planRoutes } from './plan-routes.ts'
 import { Questions } from './questions.ts'
 import { ReasonLog } from './reasons.ts'
+import { restartRoutes } from './restart-routes.ts'
 import { markOf, stateRoutes, VERSION } from './routes.ts'
 import { watchSites } from './site-watch.ts'
 import { type Moment, peerReports } from './snapshot.ts'
@@ -244,6 +245,7 @@ class Body {
     const addresses = new Map(
       membersOfAgent(platform, settings.agent).map(({ member }) => [member.name, member.listen]),
     )
+    const started = (member: string): string | null => this.#adapters.get(member)?.mainProcess() ?? null
     const routes = [
       ...healthRoutes({ settings, moment, guardAlive: () => this.#guard.alive }),
       this.#metrics.route(),
@@ -254,6 +256,7 @@ class Body {
         store: this.#port,
         guard: this.#guard,
         lanes: this.#lanes,
+        started,
         addresses,
         reasons: this.#reasons,
         bell: this.#bell,
@@ -263,6 +266,7 @@ class Body {
         onTold: (telling) => this.#peerFeed.told(telling),
       }),
       ...operatorRoutes({ store: this.#port, known, onRecord: (record) => this.#noteSystemId(record) }),
+      ...restartRoutes({ mailbox: this.#mailbox, questions: this.#questions, requestMs: settings.requestMs, started }),
       ...planRoutes({ store: this.#store, platform, requestMs: settings.requestMs }),
       ...drillRoutes(this.#faults),
     ]

@@ -177,6 +177,7 @@ export function memberStatus(agent: number, changes: Partial<MemberStatus> = {})
       lsn: 1_000_000,
       receiving: !primary,
       upstream: primary ? null : 'orders-1',
+      started: '100.1.a',
     },
     writableForMs: primary ? 2_400 : 0,
     lagBytes: primary ? 0 : (agent - 2) * 1_536,

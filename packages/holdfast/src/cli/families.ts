@@ -10,6 +10,7 @@ import { registerExtras } from './extra-commands.ts'
 import { registerGenerate } from './generate-command.ts'
 import { registerMoves } from './move-command.ts'
 import { registerPause } from './pause-command.ts'
+import { registerRestart } from './restart-command.ts'
 import { registerProcesses } from './run-command.ts'
 import { registerServer } from './server-command.ts'
 import type { Shell } from './shell.ts'
@@ -24,6 +25,7 @@ const FAMILIES = [
   registerExplain,
   registerMoves,
   registerSiteMoves,
+  registerRestart,
   registerPause,
   registerValidate,
   registerDrill,

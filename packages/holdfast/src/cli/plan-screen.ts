@@ -15,7 +15,7 @@ const COLUMNS = [
   { title: 'FROM' },
 ] as const
 
-export function draftLines({ plan, losses, refusals }: Draft, paint: Paint): readonly string[] {
+export function draftLines({ plan, losses, refusals, notes = [] }: Draft, paint: Paint): readonly string[] {
   if (plan.steps.length === 0 && refusals.length === 0)
     return [`${plan.scope} is there already; nothing is to be done.`]
   const rows = plan.steps.map((step) => [
@@ -40,6 +40,7 @@ export function draftLines({ plan, losses, refusals }: Draft, paint: Paint): rea
     ...(lost.length === 0
       ? ['Nothing acknowledged can be lost.']
       : lost.flatMap((line) => wrapped(paint.warn(line), ''))),
+    ...notes.flatMap((line) => wrapped(paint.warn(line), '')),
     ...refusals.flatMap((line) => wrapped(paint.bad(`refused: ${line}`), '')),
   ]
 }
@@ -59,6 +60,8 @@ export function whatOf(plan: Pick<PlanRecord, 'to'>, step: PlanStep): string {
       return `let ${step.group} fail over by itself again`
     case 'move':
       return `${step.group}: ${step.from ?? 'nobody'} -> ${step.member ?? 'nobody'}`
+    case 'restart':
+      return `${step.group}: the engine of ${step.member} anew`
     case 'follow':
       return `${step.group}: a primary at ${plan.to}, ${step.member ?? 'any'}`
   }
@@ -78,7 +81,9 @@ export class Progress {
       if (step.state !== 'waiting' || step.because !== '') lines.push(stepText(step))
     }
     if (plan.phase !== this.#phase) {
-      if (plan.phase !== 'running') lines.push(`${PHASES[plan.phase]}${plan.because === '' ? '' : `: ${plan.because}`}`)
+      const ended = plan.kind === 'restart' && plan.phase === 'undone' ? 'cancelled; what runs anew stays so' : null
+      if (plan.phase !== 'running')
+        lines.push(`${ended ?? PHASES[plan.phase]}${plan.because === '' ? '' : `: ${plan.because}`}`)
       this.#phase = plan.phase
     }
     return lines

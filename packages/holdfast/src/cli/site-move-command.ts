@@ -38,7 +38,7 @@ Examples:
   holdfast evacuate orders-1 --dry-run
   holdfast evacuate orders-1 --yes`
 
-interface Ordered {
+export interface Ordered {
   readonly to: string | null
   readonly home: boolean
   readonly resume: boolean
@@ -48,13 +48,15 @@ interface Ordered {
   readonly allowDataLoss: boolean
 }
 
-interface Scene {
+export interface Scene {
   readonly common: Common
   readonly platform: Platform
   readonly one: Moved
   readonly port: PlanPort
   /** What to type to go on. */
   readonly words: string
+  /** What to type when a plan is under way. */
+  readonly ways: string
 }
 
 export function registerSiteMoves(program: Command, shell: Shell): void {
@@ -85,7 +87,7 @@ export function registerSiteMoves(program: Command, shell: Shell): void {
     })
 }
 
-function orderedBy(options: Readonly<Record<string, unknown>>): Ordered {
+export function orderedBy(options: Readonly<Record<string, unknown>>): Ordered {
   const is = (key: string): boolean => options[key] === true
   return {
     to: typeof options.to === 'string' ? options.to : null,
@@ -114,7 +116,7 @@ async function move(common: Common, name: string, ordered: Ordered): Promise<Exi
     fail(common, 'HF_USAGE', 'say where to, once', '--to <site>, --home, --resume or --cancel')
     return EXIT.usage
   }
-  const scene = sceneOf(common, platform, one, `move ${name}`)
+  const scene = sceneOf(common, platform, one, { words: `move ${name}` })
   if (ordered.resume) return carryOut(scene, { kind: 'resume' }, 'resume')
   if (ordered.cancel) return carryOut(scene, { kind: 'cancel', by: whoAmI() }, 'cancel')
   const to = ordered.to ?? one.home
@@ -123,7 +125,7 @@ async function move(common: Common, name: string, ordered: Ordered): Promise<Exi
     fail(common, 'HF_SITE_UNKNOWN', `${to} is no site with data`, `one of ${sites.join(', ')}`)
     return EXIT.usage
   }
-  return planned(scene, ordered, { to, member: null, home: one.home })
+  return planned(scene, ordered, moveOf(scene, ordered, { to, member: null, home: one.home }))
 }
 
 async function evacuate(common: Common, member: string, ordered: Ordered): Promise<ExitCode> {
@@ -135,12 +137,17 @@ async function evacuate(common: Common, member: string, ordered: Ordered): Promi
     fail(common, 'HF_MEMBER_UNKNOWN', `there is no member ${member}`, `one of ${names.slice(0, 12).join(', ')}`)
     return EXIT.usage
   }
-  const scene = sceneOf(common, platform, scope, `evacuate ${member}`)
-  return planned(scene, ordered, { to: null, member, home: null })
+  const scene = sceneOf(common, platform, scope, { words: `evacuate ${member}` })
+  return planned(scene, ordered, moveOf(scene, ordered, { to: null, member, home: null }))
 }
 
-function sceneOf(common: Common, platform: Platform, one: Moved, words: string): Scene {
-  return { common, platform, one, port: portOver(clientFor(platform.agents)), words }
+export function sceneOf(
+  common: Common,
+  platform: Platform,
+  one: Moved,
+  { words, ways = `holdfast move ${one.name} --resume, or --cancel` }: { words: string; ways?: string },
+): Scene {
+  return { common, platform, one, port: portOver(clientFor(platform.agents)), words, ways }
 }
 
 interface Where {
@@ -149,10 +156,18 @@ interface Where {
   readonly home: string | null
 }
 
-async function planned(scene: Scene, ordered: Ordered, where: Where): Promise<ExitCode> {
-  const { common, one, platform, port } = scene
+function moveOf({ one, platform, port }: Scene, ordered: Ordered, where: Where): () => Promise<Drafted> {
   const order = { id: freshId(), by: whoAmI(), lossAccepted: ordered.allowDataLoss, ...where }
-  const drafted = await draftMove(one, order, { platform, port })
+  return () => draftMove(one, order, { platform, port })
+}
+
+export async function planned(
+  scene: Scene,
+  ordered: Pick<Ordered, 'dryRun' | 'yes' | 'allowDataLoss'>,
+  draftIt: () => Promise<Drafted>,
+): Promise<ExitCode> {
+  const { common } = scene
+  const drafted = await draftIt()
   if (!drafted.ok) return notDrafted(scene, drafted)
   const { draft } = drafted
   const lossy = isLossy(draft) && !ordered.allowDataLoss
@@ -160,10 +175,12 @@ async function planned(scene: Scene, ordered: Ordered, where: Where): Promise<Ex
   const stays = ordered.dryRun || !begin
   if (common.output === 'table') common.terminal.out(`${draftLines(draft, common.paint).join('\n')}\n`)
   else if (stays) {
-    const { plan, losses, refusals } = draft
+    const { plan, losses, refusals, notes = [] } = draft
     const answer = { ok: draft.refusals.length === 0 && !lossy, dryRun: ordered.dryRun, kind: plan.kind }
     const steps = plan.steps.map(({ id, after, predicted }) => ({ name: id, after, predicted }))
-    common.terminal.out(`${JSON.stringify({ ...answer, from: plan.from, to: plan.to, steps, losses, refusals })}\n`)
+    common.terminal.out(
+      `${JSON.stringify({ ...answer, from: plan.from, to: plan.to, steps, losses, refusals, notes })}\n`,
+    )
   }
   if (draft.refusals.length > 0 || (lossy && !ordered.dryRun)) return refused(scene, draft)
   if (ordered.dryRun) {
@@ -216,7 +233,7 @@ async function agreed({ terminal }: Common): Promise<boolean> {
   }
 }
 
-async function carryOut(scene: Scene, wish: Wish, why: 'go' | 'resume' | 'cancel'): Promise<ExitCode> {
+export async function carryOut(scene: Scene, wish: Wish, why: 'go' | 'resume' | 'cancel'): Promise<ExitCode> {
   const { common, platform, one, port } = scene
   const startedMs = systemClock.nowMs()
   const progress = new Progress()
@@ -257,7 +274,7 @@ function told(scene: Scene, { how, plan }: RunEnd, { why, tookMs }: Ending): Exi
   const { common, one, words } = scene
   const wanted = why === 'cancel' ? plan?.phase === 'undone' : plan?.phase === 'done'
   const ok = how === 'over' && wanted
-  const error = ok ? null : errorOf({ how, plan, name: one.name })
+  const error = ok ? null : errorOf({ how, plan, name: one.name, ways: scene.ways })
   if (common.output === 'json') {
     const facts = plan === null ? {} : { id: plan.id, phase: plan.phase, because: plan.because, steps: stepsJson(plan) }
     const tail = error === null ? {} : { error }
@@ -271,10 +288,15 @@ function told(scene: Scene, { how, plan }: RunEnd, { why, tookMs }: Ending): Exi
   return how === 'left' ? EXIT.interrupted : EXIT.failed
 }
 
-function errorOf({ how, plan, name }: RunEnd & { name: string }): { code: string; message: string; next: string } {
+interface Failure {
+  readonly code: string
+  readonly message: string
+  readonly next: string
+}
+
+function errorOf({ how, plan, name, ways }: RunEnd & { readonly name: string; readonly ways: string }): Failure {
   const because = plan?.because ?? ''
   const begun = plan?.steps.filter(({ state }) => state !== 'waiting').map(({ id, state }) => `${id} ${state}`) ?? []
-  const ways = `holdfast move ${name} --resume, or --cancel`
   if (how === 'left') {
     if (plan === null) return { code: 'HF_PLAN_STOPPED', message: 'interrupted before anything was begun', next: '' }
     const message = `interrupted; the plan stays as it is (${plan.phase}: ${begun.join(', ') || 'nothing begun'})`
@@ -309,6 +331,6 @@ function errorOf({ how, plan, name }: RunEnd & { name: string }): { code: string
   return {
     code: 'HF_PLAN_STOPPED',
     message,
-    next: `holdfast status; when it is mended: holdfast move ${name} --to <site>`,
+    next: 'holdfast status; when it is mended, the same command again',
   }
 }

@@ -36,8 +36,15 @@ export type EngineCommand =
   | { readonly do: 'create'; readonly epoch: Epoch; readonly sync: SyncSet }
   /**
    * Be a running replica of `upstream`, by start, clone or rewind; idempotent. `upstream` null: run without a source.
+   * `afresh`: a server that runs is stopped cleanly first, once; for whoever asks for a restart.
    */
-  | { readonly do: 'follow'; readonly upstream: MemberName | null; readonly epoch: Epoch; readonly timeline: number }
+  | {
+      readonly do: 'follow'
+      readonly upstream: MemberName | null
+      readonly epoch: Epoch
+      readonly timeline: number
+      readonly afresh?: true
+    }
   /** Stop receiving, then report what is durable (R13). Undone by the next `follow` or `promote`. */
   | { readonly do: 'freeze'; readonly epoch: Epoch }
   /** Put `sync` in effect, then promote; ends when a write would be accepted. */
@@ -106,6 +113,8 @@ export type Action =
       readonly report: PeerReport | null
       readonly because: string
     }
+  /** Answer to `restart-asked`: the engine is being started anew, or why not. */
+  | { readonly kind: 'answer-restart'; readonly id: number; readonly accept: boolean; readonly because: string }
 
 interface At {
   readonly nowMs: number
@@ -170,6 +179,8 @@ export type MemberEvent =
     })
   | (At & { readonly kind: 'freeze-asked'; readonly id: number; readonly from: MemberName; readonly epoch: Epoch })
   | (At & { readonly kind: 'failsafe-asked'; readonly id: number; readonly from: MemberName; readonly epoch: Epoch })
+  /** Somebody wants this member's engine started anew: new binaries, parameters that need it. */
+  | (At & { readonly kind: 'restart-asked'; readonly id: number; readonly by: string; readonly ifEpoch: Epoch })
   /** The guard confirmed that it stands ready to fence at `untilMs`. */
   | (At & { readonly kind: 'guard-armed'; readonly untilMs: number })
   /** The guard ended, does not answer, or cannot do its work. */

@@ -66,6 +66,8 @@ export interface EngineAdapter {
   /** Kills every process of the engine and sees it gone. Uses no query, no network. */
   fence(options: CallOptions): Promise<Done>
   fenceTarget(): FenceTarget
+  /** Names the main process that runs now; null when none does. After each start it is another name. */
+  mainProcess(): string | null
   /** Calls back once per unexpected end of the main process, within a few milliseconds. */
   onExit(callback: () => void): void
   /** Stops watching and closes connections; leaves the engine running. */

@@ -52,6 +52,19 @@ export function identify(pid: number): ProcessId | null {
   return stat === null || stat.state === 'Z' || stat.state === 'X' ? null : { pid, started: stat.started }
 }
 
+const BOOT_ID_FILE = '/proc/sys/kernel/random/boot_id'
+let boot: string | null = null
+
+/** A name of this very process that no other one has, also after the host was started again. */
+export function nameOfProcess({ pid, started }: ProcessId): string {
+  try {
+    boot ??= readFileSync(BOOT_ID_FILE, 'utf8').slice(0, 8)
+  } catch {
+    boot = ''
+  }
+  return `${pid}.${started}.${boot}`.replaceAll(/[^\w.:-]+/g, '-')
+}
+
 /** True when the process was stopped by a signal and so answers nobody. Always false where there is no /proc. */
 export function isStopped(pid: number): boolean {
   return HAS_PROC && statOf(pid)?.state === 'T'

@@ -1,7 +1,8 @@
 /** From what somebody wants of a service to a plan of it, for whoever asks: the command line or the server. */
-import { type Platform, type ServiceSpec, serviceByName } from '../config/platform.ts'
+import { type GroupSpec, type Platform, type ServiceSpec, serviceByName } from '../config/platform.ts'
 import { type Draft, draftPlan, type MoveWish, type Survey } from '../core/site-plan/draft.ts'
 import { isOver, type PlanKind, type PlanRecord } from '../core/site-plan/plan.ts'
+import { draftRestart } from '../core/site-plan/restart-draft.ts'
 import { lastPlace } from '../core/site-plan/watch.ts'
 import type { PlanPort, PlanRead } from './plan-port.ts'
 import { scopeOf, surveyOf } from './survey.ts'
@@ -52,6 +53,24 @@ export async function draftMove(one: Moved, order: MoveOrder, tools: MoveTools):
   const survey = await surveyOf(one, { ...tools, planned: true })
   if (isSilent(survey)) return { ok: false, kind: 'silent' }
   return { ok: true, draft: await drawn(one, { ...order, from }, { tools, survey }), revision, before }
+}
+
+/** The engines of one group anew, all of them or those of `member`, as a part of the service `one` has the name of. */
+export async function draftRestarts(
+  one: Moved,
+  order: Pick<MoveOrder, 'id' | 'by' | 'member'>,
+  tools: MoveTools,
+): Promise<Drafted> {
+  const found = await lookUp(tools.port, one.name)
+  if (!found.ok) return { ok: false, kind: 'store', because: found.because }
+  const { plan: before, revision } = found
+  if (before !== null && !isOver(before)) return { ok: false, kind: 'busy', plan: before }
+  const from = lastPlace(before, one.home)
+  const survey = await surveyOf({ ...one, hooks: [] }, { ...tools, planned: true })
+  if (isSilent(survey)) return { ok: false, kind: 'silent' }
+  const wish = { ...order, kind: 'restart', to: null, origin: 'operator', lossAccepted: false } as const
+  const draft = draftRestart(survey, { ...wish, ...(from === '' ? {} : { from }) })
+  return { ok: true, draft, revision, before }
 }
 
 /** How it could move to each of these sites now: one look at the agents for all of them. */
@@ -118,7 +137,11 @@ function siteGone({ groups }: Survey, to: string | null): boolean {
 /** What moves when one member is evacuated: its group, as a part of its service where it has one. Null: unknown. */
 export function evacuated(platform: Platform, member: string): Moved | null {
   const group = platform.groups.find(({ members }) => members.some(({ name }) => name === member))
-  if (group === undefined) return null
+  return group === undefined ? null : movedAlone(platform, group)
+}
+
+/** One group by itself, under the name of its service where it has one: one plan at a time (R31). */
+export function movedAlone(platform: Platform, group: GroupSpec): Moved {
   const service = platform.services.find(({ groups }) => groups.some((entry) => entry.group === group.name))
   const { home, name } = service ?? { home: '', ...scopeOf(group) }
   return { ...scopeOf(group), name, home }

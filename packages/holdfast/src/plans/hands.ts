@@ -32,6 +32,7 @@ export interface Grip {
 const LOOK_MS = 50
 /** One request takes effect within this time or never. */
 const REQUEST_MS = 2_000
+const RESTART_LOOK_MS = 250
 /** A hold ends by itself, so that a plan whose runner died does not keep groups without their failover for long. */
 const HOLD_EXTRA_MS = 30_000
 const HOLD_MAX_MS = 15 * 60_000
@@ -160,6 +161,13 @@ class Request {
           : await this.#client.resume(group, { by, ifPausedBy })
       return result.ok ? null : this.#refused(result)
     }
+    if (ask.verb === 'restart') {
+      const { verb: _verb, ...body } = ask
+      const result = await this.#client.restart(group, { ...body, by })
+      // Refused is not yet, and taken is seen by another process: neither needs to be asked every moment.
+      await new Promise((resolve) => setTimeout(resolve, RESTART_LOOK_MS))
+      return result.ok ? null : this.#refused(result)
+    }
     const { to, ifEpoch } = ask
     const result =
       ask.verb === 'switchover'
@@ -183,6 +191,8 @@ function pausedBy(by: string | null): { readonly ifPausedBy?: string } {
 
 /** As long as every step may take, within a bound. */
 function holdMs({ steps }: PlanRecord): number {
-  const worst = steps.reduce((sum: number, step: PlanStep) => sum + step.deadlineMs, 0)
+  // Restarts are done without a hold: the group must be able to fail over meanwhile.
+  const held = steps.filter(({ kind }) => kind !== 'restart')
+  const worst = held.reduce((sum: number, step: PlanStep) => sum + step.deadlineMs, 0)
   return Math.min(HOLD_MAX_MS, worst + HOLD_EXTRA_MS)
 }

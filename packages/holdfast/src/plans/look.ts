@@ -59,6 +59,16 @@ export function lookOf(group: GroupSpec, statuses: readonly AgentStatus[]): Grou
       holder,
       writable: writer !== null && writer.member === holder,
       sites: Object.fromEntries(group.members.map((member) => [member.name, member.site])),
+      engines: Object.fromEntries(
+        members.map(({ member, role, engine, lagBytes }) => [
+          member,
+          {
+            started: engine?.started ?? null,
+            following: role === 'replica' && engine?.receiving === true && engine.upstream === holder,
+            lagBytes,
+          },
+        ]),
+      ),
       paused: best?.one.paused === null || best === null ? null : { by: best.one.paused?.by ?? '' },
     },
   }

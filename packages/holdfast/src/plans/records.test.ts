@@ -19,6 +19,8 @@ function largest(): PlanRecord {
       refusal: null,
       never: false,
       lagBytes: 0,
+      started: null,
+      following: true,
     })
     return {
       group: long('group', at),

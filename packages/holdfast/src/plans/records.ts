@@ -22,10 +22,12 @@ const STEPS_MAX = 200
 
 const step = z.strictObject({
   id: name,
-  kind: z.enum(['hook', 'hold', 'move', 'follow', 'release']),
+  kind: z.enum(['hook', 'hold', 'move', 'follow', 'release', 'restart']),
   group: name.nullable(),
   member: name.nullable(),
   from: name.nullable(),
+  // Plans of earlier versions have none.
+  started: name.nullable().default(null),
   hook: name.nullable(),
   after: z.array(name).max(STEPS_MAX),
   deadlineMs: ms,
@@ -46,7 +48,7 @@ const plan = z.strictObject({
   stamp: name,
   scope: name,
   id: name,
-  kind: z.enum(['switchover', 'failover', 'failback', 'evacuate']),
+  kind: z.enum(['switchover', 'failover', 'failback', 'evacuate', 'restart']),
   from: name.nullable(),
   to: name.nullable(),
   by: name,

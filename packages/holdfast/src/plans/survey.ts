@@ -60,6 +60,8 @@ async function factsOf(group: GroupSpec, look: GroupLook, options: SurveyOptions
       refusal: heard === null ? 'its agent does not answer' : verdict.refusal,
       never: heard === null || spec.noFailover || verdict.never,
       lagBytes: heard?.lagBytes ?? null,
+      started: view.engines[spec.name]?.started ?? null,
+      following: view.engines[spec.name]?.following ?? false,
     }
   })
   return {

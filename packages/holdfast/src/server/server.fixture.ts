@@ -172,6 +172,7 @@ export function memberWords(n: number, primary: boolean, group = 'orders'): Memb
       lsn: 1_000_000,
       receiving: !primary,
       upstream: primary ? null : `${group}-1`,
+      started: '100.1.a',
     },
     writableForMs: primary ? 2_400 : 0,
     lagBytes: 0,

@@ -67,6 +67,8 @@ export class Performer {
         this.failsafes.get(action.id)?.(action.accept, action.because)
         this.failsafes.delete(action.id)
         return
+      case 'answer-restart':
+        return
     }
   }
 

@@ -20,6 +20,15 @@ export interface ActorGroup {
   pausedBy: string | null
   intent: { readonly id: number; readonly to: string } | null
   readonly answers: Map<number, string>
+  readonly engines: Record<string, ActorEngine>
+}
+
+export interface ActorEngine {
+  /** Times it was started. */
+  starts: number
+  up: boolean
+  /** Up, and has what it missed. */
+  caughtUp: boolean
 }
 
 export interface ActorWorld {
@@ -33,6 +42,7 @@ export interface ActorWorld {
   say(line: string): void
   group(name: string): ActorGroup
   moved(name: string, to: string): void
+  stopped(name: string, member: string): void
   written(plan: PlanRecord): void
 }
 
@@ -214,7 +224,7 @@ function lookOn(world: ActorWorld, looking: Looking): void {
 }
 
 function ended(ask: Ask): boolean {
-  return ask.verb === 'pause' || ask.verb === 'resume'
+  return ask.verb === 'pause' || ask.verb === 'resume' || ask.verb === 'restart'
 }
 
 function viewOf(name: string, group: ActorGroup, asked: GroupView['asked']): GroupView {
@@ -226,6 +236,16 @@ function viewOf(name: string, group: ActorGroup, asked: GroupView['asked']): Gro
     writable: group.writable,
     sites: { [`${name}-n`]: 'north', [`${name}-s`]: 'south' },
     paused: group.pausedBy === null ? null : { by: group.pausedBy },
+    engines: Object.fromEntries(
+      Object.entries(group.engines).map(([member, { starts, up, caughtUp }]) => [
+        member,
+        {
+          started: up ? String(starts) : null,
+          following: up && member !== group.holder,
+          lagBytes: caughtUp ? 0 : 9_000_000,
+        },
+      ]),
+    ),
     asked,
   }
 }
@@ -247,6 +267,13 @@ function arrive(world: ActorWorld, name: string, ask: Ask, id: number): void {
     return
   }
   const stale = group.epoch !== ask.ifEpoch
+  if (ask.verb === 'restart') {
+    const engine = group.engines[ask.member]
+    const fit = engine?.up === true && engine.caughtUp && String(engine.starts) === ask.ifStarted
+    if (engine !== undefined && fit && !stale && group.intent === null && group.writable && group.holder !== ask.member)
+      startAnew(world, name, ask.member, engine)
+    return
+  }
   const other = ask.verb === 'switchover' && ask.ifPausedBy !== null && group.pausedBy !== ask.ifPausedBy
   // A failover is for a group without a writer, a switchover for one with.
   if (stale || other || group.intent !== null || group.writable === (ask.verb === 'failover')) {
@@ -260,6 +287,20 @@ function arrive(world: ActorWorld, name: string, ask: Ask, id: number): void {
     const refused = world.down.has(site) || group.epoch !== ask.ifEpoch || world.prng.chance(REFUSED)
     group.answers.set(id, refused ? 'target not fit' : 'done')
     if (!refused) world.moved(name, ask.to)
+  })
+}
+
+/** It ends, starts, and catches up, each in its own time. */
+function startAnew(world: ActorWorld, name: string, member: string, engine: ActorEngine): void {
+  world.stopped(name, member)
+  engine.up = false
+  engine.caughtUp = false
+  world.after(whole(world.prng, 50, 3_000), () => {
+    engine.up = true
+    engine.starts += 1
+    world.after(whole(world.prng, 10, 4_000), () => {
+      engine.caughtUp = true
+    })
   })
 }
 

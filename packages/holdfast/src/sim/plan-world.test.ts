@@ -4,7 +4,7 @@ import type { PlanKind } from '../core/site-plan/plan.ts'
 import { type PlanRun, type PlanScenario, runPlan } from './plan-world.ts'
 import { Stream } from './prng.ts'
 
-const KINDS: readonly PlanKind[] = ['switchover', 'failover', 'failback', 'evacuate']
+const KINDS: readonly PlanKind[] = ['switchover', 'failover', 'failback', 'evacuate', 'restart']
 const SEEDS = 50
 
 function told(scenario: PlanScenario, run: PlanRun): string {

@@ -8,9 +8,10 @@ import { PROFILES } from '../core/settings.ts'
 import type { Draft } from '../core/site-plan/draft.ts'
 import { draftPlan, type GroupFacts, type MoveWish, type Survey } from '../core/site-plan/draft.ts'
 import { isOver, type PlanKind, type PlanRecord } from '../core/site-plan/plan.ts'
+import { draftRestart } from '../core/site-plan/restart-draft.ts'
 import type { RunnerConfig } from '../core/site-plan/runner.ts'
 import { Heap } from './heap.ts'
-import { type ActorWorld, actorOf, type PlanActor } from './plan-actor.ts'
+import { type ActorGroup, type ActorWorld, actorOf, type PlanActor } from './plan-actor.ts'
 import { Stream } from './prng.ts'
 
 export interface PlanScenario {
@@ -38,6 +39,9 @@ export const RUNNER: Omit<RunnerConfig, 'self'> = { beatMs: 500, trustMs: 1_500,
 const END_MS = 240_000
 /** After the end of the plan: whatever is still on its way must have arrived. */
 const QUIET_MS = 12_000
+const MEMBERS = ['n', 's'] as const
+/** The group that is restarted. */
+const RESTARTED = 'orders'
 const GROUPS = ['stock', 'orders', 'mail'] as const
 const ORDER = [
   { group: 'stock', after: [] },
@@ -45,15 +49,7 @@ const ORDER = [
   { group: 'mail', after: [] },
 ]
 
-export interface SimGroup {
-  holder: string
-  epoch: number
-  writable: boolean
-  pausedBy: string | null
-  /** A switchover under way. */
-  intent: { readonly id: number; readonly to: string } | null
-  readonly answers: Map<number, string>
-}
+export type SimGroup = { -readonly [K in keyof ActorGroup]: ActorGroup[K] }
 
 /** What moved when, and which way. */
 interface Effect {
@@ -69,6 +65,8 @@ export class PlanWorld implements ActorWorld {
   readonly groups: Record<string, SimGroup> = {}
   readonly hooks: Record<string, boolean> = { flag: false, dns: false }
   readonly effects: Effect[] = []
+  readonly wrong: string[] = []
+  readonly plans = new Set<string>()
   readonly trace: string[] = []
   record: PlanRecord | null = null
   revision = 0
@@ -88,6 +86,7 @@ export class PlanWorld implements ActorWorld {
         pausedBy: null,
         intent: null,
         answers: new Map(),
+        engines: Object.fromEntries(MEMBERS.map((end) => [`${group}-${end}`, { starts: 1, up: true, caughtUp: true }])),
       }
     }
   }
@@ -125,7 +124,18 @@ export class PlanWorld implements ActorWorld {
     group.writable = !this.down.has(siteOf(to))
   }
 
+  /** An engine ends because somebody asked. */
+  stopped(name: string, member: string): void {
+    const { engines, holder } = this.group(name)
+    this.say(`${member} is started anew`)
+    if (holder === member) this.wrong.push(`P13: ${member} leads and was restarted`)
+    const away = Object.entries(engines).filter(([other, one]) => other !== member && !one.caughtUp)
+    for (const [other] of away) this.wrong.push(`P13: ${member} was restarted while ${other} was away`)
+    if (this.overAtMs !== null) this.wrong.push(`P6: ${member} was restarted after the end`)
+  }
+
   written(plan: PlanRecord): void {
+    this.plans.add(plan.id)
     // Another plan, after the end of the first.
     if (!isOver(plan) && this.overAtMs !== null) {
       this.overAtMs = null
@@ -144,7 +154,7 @@ export function siteOf(member: string): string {
 
 function factsOf(world: PlanWorld, name: string): GroupFacts {
   const { holder, writable, pausedBy, epoch } = world.group(name)
-  const members = ['n', 's'].map((end) => ({
+  const members = MEMBERS.map((end) => ({
     member: `${name}-${end}`,
     site: siteOf(`${name}-${end}`),
     priority: 100,
@@ -152,6 +162,8 @@ function factsOf(world: PlanWorld, name: string): GroupFacts {
     refusal: null,
     never: false,
     lagBytes: 0,
+    started: String(world.group(name).engines[`${name}-${end}`]?.starts),
+    following: holder !== `${name}-${end}`,
   }))
   return {
     group: name,
@@ -177,16 +189,18 @@ function draftOf(world: PlanWorld, scenario: PlanScenario, id: string): Draft {
     past: {},
   }
   const evacuate = scenario.kind === 'evacuate'
+  const restart = scenario.kind === 'restart'
   const wish: MoveWish = {
     id,
     kind: scenario.kind,
-    to: evacuate ? null : 'south',
+    to: evacuate || restart ? null : 'south',
     member: evacuate ? 'orders-n' : null,
     by: 'sim',
     origin: scenario.kind === 'failover' && scenario.seed % 2 === 0 ? 'automatic' : 'operator',
     lossAccepted: false,
   }
-  return draftPlan(survey, wish)
+  if (!restart) return draftPlan(survey, wish)
+  return draftRestart({ ...survey, groups: [factsOf(world, RESTARTED)] }, wish)
 }
 
 /** Without a runner that lives there is no end; so somebody always comes in the end. */
@@ -255,7 +269,7 @@ function turnSite(world: PlanWorld, kind: PlanKind): void {
 }
 
 function violations(world: PlanWorld, scenario: PlanScenario, draft: Draft): readonly string[] {
-  const found: string[] = []
+  const found: string[] = [...world.wrong]
   const { record } = world
   // Its runner died before it wrote anything: nothing was begun.
   if (record === null) return world.effects.every(({ by }) => by === 'lease') ? [] : ['P1: moved without a plan']
@@ -273,12 +287,27 @@ function violations(world: PlanWorld, scenario: PlanScenario, draft: Draft): rea
   const place = (name: string | null): string => siteOf(world.group(name ?? '').holder)
   if (record.phase === 'done' && touched.some((name) => place(name) !== 'south')) found.push('P3: done and not there')
   const undone = record.phase === 'undone'
-  if (undone && scenario.kind !== 'failover' && touched.some((name) => place(name) !== 'north'))
+  if (
+    undone &&
+    scenario.kind !== 'failover' &&
+    scenario.kind !== 'restart' &&
+    touched.some((name) => place(name) !== 'north')
+  )
     found.push('P3: undone and not back')
   if (undone && (world.hooks.flag || world.hooks.dns)) found.push('P3: undone and a hook is not')
-  if (scenario.kind !== 'evacuate' && record.origin === 'operator' && scenario.kind !== 'failover')
+  if (scenario.kind === 'restart') found.push(...restartedOnce(world, record))
+  else if (scenario.kind !== 'evacuate' && record.origin === 'operator' && scenario.kind !== 'failover')
     found.push(...orderKept(world))
   return found
+}
+
+/** Each at most once by one plan, be it the first or a rival's that came after it; all of them when it is done. */
+function restartedOnce(world: PlanWorld, record: PlanRecord): readonly string[] {
+  const plans = world.plans.size
+  return Object.entries(world.group(RESTARTED).engines).flatMap(([member, { starts }]) => {
+    if (starts > 1 + plans) return [`P4: ${member} was restarted ${starts - 1} times by ${plans} plans`]
+    return record.phase === 'done' && starts < 2 ? [`P3: done, and ${member} was not restarted`] : []
+  })
 }
 
 /** There: stock before orders. Back: orders before stock. */

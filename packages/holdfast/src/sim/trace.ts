@@ -66,6 +66,7 @@ export function described(action: Action): string | null {
     }
     case 'answer-freeze':
     case 'answer-failsafe':
+    case 'answer-restart':
       return `${action.kind} ${action.because}`
     case 'ask-freeze':
     case 'ask-failsafe':

@@ -22,6 +22,7 @@ import { decidePrimary, engineFailed } from './primary.ts'
 import { decidePromoting } from './promotion.ts'
 import { decideReleasing, release } from './release.ts'
 import { askedToFreeze, decideReplica, dropFreezeQuestion, fenceStray } from './replica.ts'
+import { askedToRestart } from './restart.ts'
 import { isRoutine } from './routine.ts'
 import { mayByDeciding, mayByEvent } from './transitions.ts'
 import {
@@ -132,6 +133,9 @@ function absorbTalk(turn: Turn, event: Talk): void {
       return
     case 'failsafe-asked':
       answerFailsafe(turn, event)
+      return
+    case 'restart-asked':
+      askedToRestart(turn, event)
       return
     case 'guard-armed':
       guardArmed(turn, event.untilMs)

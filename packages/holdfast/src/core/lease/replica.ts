@@ -7,7 +7,7 @@ import { considerTakeover } from './takeover.ts'
 import { command, fence, patch, readRecord, standing, type Turn, wake } from './turn.ts'
 
 /** Cloning a large data set takes hours; the adapter notices a stall by itself much earlier. */
-const FOLLOW_DEADLINE_MS = 24 * 3_600_000
+export const FOLLOW_DEADLINE_MS = 24 * 3_600_000
 /** Longest wait between two attempts to follow. */
 const RETRY_MS_MAX = 10_000
 /** A frozen receiver goes on when no new epoch came within this many ttls. */

@@ -189,6 +189,7 @@ const peers: Happening = (w, n) => {
     w.tell({ kind: 'freeze-answer', id: freeze.id, from, report: n % 7 === 0 ? null : report, nowMs })
   } else if (n % 7 === 5) w.tell({ kind: 'freeze-asked', id: 9_000 + n, from, epoch: w.record.epoch + (n % 2), nowMs })
   else if (n % 7 === 6) w.tell({ kind: 'failsafe-asked', id: 8_000 + n, from, epoch: w.record.epoch, nowMs })
+  else if (n % 7 === 4) w.tell({ kind: 'restart-asked', id: 7_000 + n, by: 'me', ifEpoch: w.record.epoch, nowMs })
   else w.tell({ kind: 'peer', report, nowMs })
 }
 

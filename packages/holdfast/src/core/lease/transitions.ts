@@ -48,6 +48,7 @@ function row(more: Partial<Record<Kind, readonly Role[]>>): Readonly<Record<Kind
     'failsafe-answer': more['failsafe-answer'] ?? none,
     'freeze-asked': more['freeze-asked'] ?? none,
     'failsafe-asked': more['failsafe-asked'] ?? none,
+    'restart-asked': more['restart-asked'] ?? none,
     'guard-armed': more['guard-armed'] ?? none,
     'guard-gone': more['guard-gone'] ?? none,
     'guard-fired': more['guard-fired'] ?? none,

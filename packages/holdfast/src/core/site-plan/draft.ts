@@ -19,6 +19,10 @@ export interface MemberFacts {
   /** Never, whatever is accepted: it is switched off for that, or its data is not there. */
   readonly never: boolean
   readonly lagBytes: number | null
+  /** Names the main process of its engine; null: none runs. */
+  readonly started: string | null
+  /** A replica that receives from the holder. */
+  readonly following: boolean
 }
 
 export interface GroupFacts {
@@ -78,6 +82,8 @@ export interface Draft {
   readonly refusals: readonly string[]
   /** Of every group of the service when it was looked at. */
   readonly epochs: Readonly<Record<GroupName, number>>
+  /** What it costs besides: for whom writes wait, and why. */
+  readonly notes?: readonly string[]
 }
 
 /** It may begin only when somebody accepted that acknowledged writes are lost (R16). */
@@ -92,8 +98,8 @@ export function isLossy({ plan, losses }: Draft): boolean {
 export function gistOf({ plan, losses, epochs }: Draft): string {
   const { scope, kind, from, to } = plan
   const steps = plan.steps.map((step) => {
-    const { id, kind: does, group, member, from: old, hook, after, onFailure, wayBack, mayLose } = step
-    return [id, does, group, member, old, hook, after, onFailure, wayBack, mayLose]
+    const { id, kind: does, group, member, from: old, started, hook, after, onFailure, wayBack, mayLose } = step
+    return [id, does, group, member, old, started, hook, after, onFailure, wayBack, mayLose]
   })
   const lost = losses.map(({ group, bytes }) => [group, bytes])
   const led = Object.entries(epochs).sort(([a], [b]) => (a < b ? -1 : 1))
@@ -101,11 +107,11 @@ export function gistOf({ plan, losses, epochs }: Draft): string {
 }
 
 /** Looks of a step at its group go on until its deadline; a request that was refused is made again this often. */
-const ATTEMPTS = 3
+export const ATTEMPTS = 3
 /** One that failed is not called again; only one that was halted because its runner had lost the store. */
 const HOOK_ATTEMPTS = 2
 /** Deadline of a step beyond the group's own bounds: agents answer within two seconds each. */
-const PATIENCE_MS = 5_000
+export const PATIENCE_MS = 5_000
 
 interface Choice {
   readonly facts: GroupFacts
@@ -122,10 +128,10 @@ export function draftPlan(survey: Survey, wish: MoveWish): Draft {
   const refusals = moving.flatMap((one) => one.refusal ?? [])
   const losses = moving.flatMap((one) => one.loss ?? [])
   const epochs = Object.fromEntries(survey.groups.map(({ group, epoch }) => [group, epoch]))
-  return { plan: record(survey, wish, steps, from), losses, refusals, epochs }
+  return { plan: planOf(survey, wish, steps, from), losses, refusals, epochs }
 }
 
-function record(survey: Survey, wish: MoveWish, steps: readonly PlanStep[], from: string | null): PlanRecord {
+export function planOf(survey: Survey, wish: MoveWish, steps: readonly PlanStep[], from: string | null): PlanRecord {
   return {
     v: 1,
     stamp: '',
@@ -194,7 +200,7 @@ function chooseLossy(facts: GroupFacts, able: readonly MemberFacts[]): Choice {
   return { facts, target: best, refusal: null, loss: { group, bytes, because: `${best.member}: ${because}` } }
 }
 
-function better(a: MemberFacts, b: MemberFacts): number {
+export function better(a: MemberFacts, b: MemberFacts): number {
   return (a.lagBytes ?? Infinity) - (b.lagBytes ?? Infinity) || b.priority - a.priority
 }
 
@@ -229,9 +235,9 @@ function graph(survey: Survey, wish: MoveWish, moving: readonly Choice[]): reado
   return steps
 }
 
-type Bare = Omit<PlanStep, 'after' | 'predicted' | keyof typeof FRESH>
+export type Bare = Omit<PlanStep, 'after' | 'predicted' | keyof typeof FRESH>
 
-const FRESH = {
+export const FRESH = {
   state: 'waiting',
   attempt: 0,
   undoAttempt: 0,
@@ -239,7 +245,7 @@ const FRESH = {
   measuredMs: null,
 } as const satisfies Partial<PlanStep>
 
-const NOBODY = { group: null, member: null, from: null, hook: null, mayLose: false } as const
+export const NOBODY = { group: null, member: null, from: null, started: null, hook: null, mayLose: false } as const
 
 function hookStep(hook: HookFacts): Bare {
   const { name, deadlineMs, onFailure, undo } = hook
@@ -247,7 +253,7 @@ function hookStep(hook: HookFacts): Bare {
   return { ...NOBODY, ...rest, id: `hook:${name}`, kind: 'hook', group: hook.group, hook: name }
 }
 
-function holdStep(kind: Extract<StepKind, 'hold' | 'release'>, { facts }: Choice): Bare {
+export function holdStep(kind: Extract<StepKind, 'hold' | 'release'>, { facts }: Pick<Choice, 'facts'>): Bare {
   const { group, timing } = facts
   const rest = { deadlineMs: PATIENCE_MS + 2 * timing.ttlMs, attemptsMax: ATTEMPTS, wayBack: 'undo' } as const
   return { ...NOBODY, ...rest, id: `${kind}:${group}`, kind, group, onFailure: 'undo' }

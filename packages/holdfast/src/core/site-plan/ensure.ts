@@ -3,6 +3,7 @@
  * again, by a retry or by another runner, finds its goal reached and changes nothing; what is asked names the epoch it
  * was decided on, so that a request that arrives late is refused.
  */
+import { CAUGHT_UP_BYTES } from '../lease/restart.ts'
 import type { MemberName } from '../model.ts'
 import type { PlanRecord, PlanStep } from './plan.ts'
 
@@ -15,8 +16,18 @@ export interface GroupView {
   readonly writable: boolean
   readonly sites: Readonly<Record<MemberName, string>>
   readonly paused: { readonly by: string } | null
+  /** Of members whose agents answer. */
+  readonly engines: Readonly<Record<MemberName, EngineSeen>>
   /** What became of the last thing asked for this step. */
   readonly asked: { readonly state: 'open' | 'refused'; readonly because: string } | null
+}
+
+export interface EngineSeen {
+  /** Names its main process; null: none runs. */
+  readonly started: string | null
+  /** It is a replica that receives from the holder. */
+  readonly following: boolean
+  readonly lagBytes: number | null
 }
 
 /** `ifEpoch` and `ifPausedBy` are compared by the agent in the same write that takes the request. */
@@ -31,6 +42,12 @@ export type Ask =
   | { readonly verb: 'failover'; readonly to: MemberName; readonly ifEpoch: number; readonly allowDataLoss: boolean }
   | { readonly verb: 'pause'; readonly by: string; readonly ifPausedBy: string | null }
   | { readonly verb: 'resume'; readonly ifPausedBy: string }
+  | {
+      readonly verb: 'restart'
+      readonly member: MemberName
+      readonly ifEpoch: number
+      readonly ifStarted: string
+    }
 
 export type Ensured =
   | { readonly kind: 'done'; readonly because: string }
@@ -58,6 +75,8 @@ export function ensure(plan: PlanRecord, step: PlanStep, way: 'do' | 'undo', vie
       return way === 'do' ? led(plan, step, view) : ledBack(plan, step, view)
     case 'follow':
       return followed(plan, step, view)
+    case 'restart':
+      return restarted(step, view)
     case 'hook':
       return { kind: 'fail', because: 'a hook looks at no group', retry: false }
   }
@@ -78,7 +97,8 @@ function released(plan: PlanRecord, { paused }: GroupView): Ensured {
 }
 
 function led(plan: PlanRecord, step: PlanStep, view: GroupView): Ensured {
-  const there = plan.to === null ? view.holder !== step.from : siteOf(view) === plan.to
+  const there =
+    plan.to === null ? view.holder !== step.from || startedAnew(step, step.from, view) : siteOf(view) === plan.to
   return goal({ there, member: step.member, ifPausedBy: holdName(plan) }, view)
 }
 
@@ -99,6 +119,32 @@ function followed(plan: PlanRecord, step: PlanStep, view: GroupView): Ensured {
   if (step.member === null) return { kind: 'fail', because: 'nobody is named to take over', retry: false }
   const allowDataLoss = plan.lossAccepted && step.mayLose
   return { kind: 'ask', ask: { verb: 'failover', to: step.member, ifEpoch: view.epoch, allowDataLoss } }
+}
+
+/** Its process is another one than when the plan was made, for whatever reason. */
+function startedAnew({ started }: PlanStep, member: MemberName | null, { engines }: GroupView): boolean {
+  const now = engines[member ?? '']?.started ?? null
+  return started !== null && now !== null && now !== started
+}
+
+/** Only a replica is restarted; a primary is by then, because the plan switched away from it. */
+function restarted(step: PlanStep, view: GroupView): Ensured {
+  const { member, started } = step
+  const engine = view.engines[member ?? '']
+  if (member === null || started === null) return { kind: 'fail', because: 'nobody is named', retry: false }
+  if (engine === undefined) return { kind: 'wait', because: `the agent of ${member} does not answer` }
+  const leads = view.holder === member
+  if (startedAnew(step, member, view)) {
+    if (leads || (engine.following && (engine.lagBytes ?? Infinity) <= CAUGHT_UP_BYTES))
+      return { kind: 'done', because: leads ? 'runs anew and leads' : 'runs anew and has caught up' }
+    const lag = engine.lagBytes === null ? 'an unknown lag' : `${engine.lagBytes} bytes behind`
+    return { kind: 'wait', because: `${member} runs anew, ${engine.following ? lag : 'does not follow yet'}` }
+  }
+  if (leads) return { kind: 'fail', because: `${member} leads now; ask again for who is left`, retry: false }
+  if (engine.started === null) return { kind: 'wait', because: `the engine of ${member} does not run` }
+  if (view.phase !== 'open' || !view.writable) return { kind: 'wait', because: 'nobody is open for writes' }
+  if (!engine.following) return { kind: 'wait', because: `${member} does not follow` }
+  return { kind: 'ask', ask: { verb: 'restart', member, ifEpoch: view.epoch, ifStarted: started } }
 }
 
 interface Goal {

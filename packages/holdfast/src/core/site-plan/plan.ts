@@ -4,7 +4,7 @@
  */
 import type { GroupName, MemberName } from '../model.ts'
 
-export type PlanKind = 'switchover' | 'failover' | 'failback' | 'evacuate'
+export type PlanKind = 'switchover' | 'failover' | 'failback' | 'evacuate' | 'restart'
 
 /**
  * - `running`: forward. `undoing`: every begun step is taken back, last one first. `stopping`: only holds are taken
@@ -21,8 +21,9 @@ export type StepState = 'waiting' | 'running' | 'done' | 'failed' | 'undoing' | 
  * - `hold`: no automatic failover of these groups until `release` (R31)
  * - `move`: the group's primary is `member` of the site the plan goes to, without loss (R30)
  * - `follow`: the same when the old site is gone
+ * - `restart`: the engine of `member`, a replica then, runs anew and has caught up
  */
-export type StepKind = 'hook' | 'hold' | 'move' | 'follow' | 'release'
+export type StepKind = 'hook' | 'hold' | 'move' | 'follow' | 'release' | 'restart'
 
 /** How a step is taken back: by an action of its own, it leaves nothing to take back, or it cannot be. */
 export type WayBack = 'undo' | 'nothing' | 'none'
@@ -43,6 +44,8 @@ export interface PlanStep {
   readonly member: MemberName | null
   /** Who was primary when the plan was made; the way back leads there. */
   readonly from: MemberName | null
+  /** Of a restart: names the process that `member`, or `from`, ran when the plan was made. Done when it is another. */
+  readonly started: string | null
   readonly hook: string | null
   /** Ids of steps that must be done before. */
   readonly after: readonly string[]

@@ -27,7 +27,8 @@ export function predictionOf(
 ): Prediction {
   const runs = past[timingKey(step)] ?? []
   if (runs.length > 0) return { ms: Math.round(median(runs)), from: 'past-runs', runs: runs.length }
-  if (timing === null) return { ms: step.deadlineMs, from: 'deadline', runs: 0 }
+  // How long an engine takes to end and to catch up is in no timing.
+  if (timing === null || step.kind === 'restart') return { ms: step.deadlineMs, from: 'deadline', runs: 0 }
   return { ms: formulaMs(step.kind, timing), from: 'formula', runs: 0 }
 }
 

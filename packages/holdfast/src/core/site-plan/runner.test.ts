@@ -18,6 +18,8 @@ function facts(group: string, change: Partial<GroupFacts> = {}): GroupFacts {
     refusal: null,
     never: false,
     lagBytes: 0,
+    started: 'first',
+    following: true,
   })
   return {
     group,
@@ -255,6 +257,7 @@ const VIEW: GroupView = {
   writable: true,
   sites: { 'stock-1': 'north', 'stock-2': 'south' },
   paused: { by: 'plan p' },
+  engines: {},
   asked: null,
 }
 

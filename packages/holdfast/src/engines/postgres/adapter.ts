@@ -117,6 +117,10 @@ class PostgresAdapter implements EngineAdapter {
     }
   }
 
+  mainProcess(): string | null {
+    return this.#opened?.postmaster.name ?? null
+  }
+
   onExit(callback: () => void): void {
     this.#callbacks.push(callback)
   }

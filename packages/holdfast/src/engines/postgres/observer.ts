@@ -71,6 +71,7 @@ export function createPostgresObserver(o: ObserverOptions): EngineAdapter {
     checkpoint: refuse,
     stop: nothing,
     fence: nothing,
+    mainProcess: () => null,
     fenceTarget,
     onExit: () => {},
     close: async () => line.close(),

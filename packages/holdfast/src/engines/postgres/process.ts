@@ -14,6 +14,7 @@ import {
   isStopped,
   type KillResult,
   killTree,
+  nameOfProcess,
   type ProcessId,
   treeOf,
   worksIn,
@@ -44,6 +45,11 @@ export class Postmaster {
   /** Main process while it lives, or null. */
   get pid(): number | null {
     return this.#id?.pid ?? null
+  }
+
+  /** Names the main process while it lives; another one after each start. */
+  get name(): string | null {
+    return this.#id === null ? null : nameOfProcess(this.#id)
   }
 
   get stopped(): boolean {

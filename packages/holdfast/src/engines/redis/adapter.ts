@@ -107,6 +107,10 @@ class RedisAdapter implements EngineAdapter {
     }
   }
 
+  mainProcess(): string | null {
+    return this.#opened?.server.name ?? null
+  }
+
   onExit(callback: () => void): void {
     this.#callbacks.push(callback)
   }

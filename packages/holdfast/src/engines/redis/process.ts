@@ -12,6 +12,7 @@ import {
   isStopped,
   type KillResult,
   killTree,
+  nameOfProcess,
   type ProcessId,
   treeOf,
   worksIn,
@@ -40,6 +41,11 @@ export class ServerProcess {
   /** Main process while it lives, or null. */
   get pid(): number | null {
     return this.#id?.pid ?? null
+  }
+
+  /** Names the main process while it lives; another one after each start. */
+  get name(): string | null {
+    return this.#id === null ? null : nameOfProcess(this.#id)
   }
 
   get stopped(): boolean {

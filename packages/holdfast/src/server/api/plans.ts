@@ -2,7 +2,9 @@
 import { z } from 'zod'
 import { id, name, named, wallMs, whole } from './shape.ts'
 
-export const PLAN_KINDS = ['switchover', 'failover', 'failback', 'evacuate'] as const
+const MOVE_KINDS = ['switchover', 'failover', 'failback', 'evacuate'] as const
+/** A restart is begun by the command line; here it is seen, followed and taken back like any other. */
+export const PLAN_KINDS = [...MOVE_KINDS, 'restart'] as const
 
 /** A service, or `group:NAME` for a group that is in none: it is a service of its own. */
 export const SCOPE = /^(group:)?[a-z][a-z0-9-]{0,39}$/
@@ -11,7 +13,7 @@ export const planStepSchema = named(
   'PlanStep',
   z.object({
     id: z.string().describe('`move:orders`, `hook:dns`; what others name in `after`.'),
-    kind: z.enum(['hook', 'hold', 'move', 'follow', 'release']),
+    kind: z.enum(['hook', 'hold', 'move', 'follow', 'release', 'restart']),
     group: z.string().nullable(),
     member: z.string().nullable().describe('Who shall be primary.'),
     from: z.string().nullable().describe('Who was primary when the plan was made.'),
@@ -94,7 +96,7 @@ export const planParams = z.strictObject({ service: z.string().regex(SCOPE), id:
 export const draftQuery = z.strictObject({
   to: name().optional().describe('The site where it shall be.'),
   member: name().optional().describe('Instead: away from this member.'),
-  kind: z.enum(PLAN_KINDS).optional().describe('As if this were asked for; e.g. what a failover would lose now.'),
+  kind: z.enum(MOVE_KINDS).optional().describe('As if this were asked for; e.g. what a failover would lose now.'),
 })
 
 export const planBody = named(
