@@ -61,6 +61,13 @@ export const ROOMS: readonly Room[] = [
     packages: 'node',
   },
   { name: 'config', prefixes: [`${PRODUCT}/config/`], mayImport: ['core', 'errors', 'io'], packages: 'any' },
+  // Writes and reads as a client does; for the server, the command line and drills.
+  {
+    name: 'canary',
+    prefixes: [`${PRODUCT}/canary/`],
+    mayImport: ['core', 'errors', 'io', 'config', 'engines'],
+    packages: 'any',
+  },
   // Runs drills, for the command line and the server.
   {
     name: 'drills',
@@ -77,6 +84,7 @@ export const ROOMS: readonly Room[] = [
         'store',
         'store-contract',
         'evidence',
+        'canary',
       ],
     ],
     packages: 'any',
@@ -111,7 +119,7 @@ export const ROOMS: readonly Room[] = [
     name: 'server',
     prefixes: [`${PRODUCT}/server/`],
     mayImport: [
-      ...['core', 'errors', 'io', 'config', 'client', 'evidence', 'plans', 'drills', 'status-view'],
+      ...['core', 'errors', 'io', 'config', 'client', 'evidence', 'plans', 'drills', 'canary', 'status-view'],
       ...['engines', 'engine-contract', 'store', 'store-contract'],
     ],
     packages: 'any',

@@ -4,11 +4,13 @@
  */
 import {
   createHash,
+  createHmac,
   createPrivateKey,
   createPublicKey,
   generateKeyPairSync,
   type KeyObject,
   sign as signBytes,
+  timingSafeEqual,
   verify as verifyBytes,
 } from 'node:crypto'
 import { link, open, stat, unlink } from 'node:fs/promises'
@@ -63,6 +65,18 @@ function isPlain(value: object): boolean {
 /** SHA-256 of the UTF-8 bytes, in lower-case hexadecimal digits. */
 export function sha256Hex(text: string | Uint8Array): string {
   return createHash('sha256').update(text).digest('hex')
+}
+
+/** HMAC-SHA-256 of the UTF-8 bytes, in lower-case hexadecimal digits: for who shares a secret and trusts each other. */
+export function keyedHash(key: string, text: string): string {
+  return createHmac('sha256', key).update(text).digest('hex')
+}
+
+/** In a time that tells nothing of how much of it fits. */
+export function keyedHashFits(key: string, text: string, hash: string): boolean {
+  const right = Buffer.from(keyedHash(key, text))
+  const given = Buffer.from(hash)
+  return right.length === given.length && timingSafeEqual(right, given)
 }
 
 /**

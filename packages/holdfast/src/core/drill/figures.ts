@@ -48,7 +48,7 @@ function outageMs(acks: readonly CanaryAck[], faultMs: number, endMs: number): n
  * From the oldest lost acknowledgement to the newest that was given in the same stretch: the age of what one would have
  * to enter again. The lost one itself counts, so one lost write is at least a millisecond.
  */
-function reachMs(acks: readonly CanaryAck[], lost: readonly CanaryAck[]): number {
+export function reachMs(acks: readonly CanaryAck[], lost: readonly CanaryAck[]): number {
   const [oldest] = lost
   const newest = lost.at(-1)
   if (oldest === undefined || newest === undefined) return 0
