@@ -9,9 +9,10 @@ import { type MetricFamily, metricFamilies } from '../packages/holdfast/src/core
 export const PAGE = join(import.meta.dirname, '..', 'docs', 'reference', 'metrics.md')
 const OPENING = `# Metrics
 
-Agents answer \`/metrics\` at the address they listen on, without a token; routers where the description says
-\`metrics:\`. The format is that of Prometheus. Nothing is asked of an engine, a store or a disk for an answer: it is
-read from state, so it comes as long as the process turns. Label values are names from the description and fixed words.
+Agents and servers answer \`/metrics\` at the address they listen on, without a token; routers where the description
+says \`metrics:\`. The format is that of Prometheus. Nothing is asked of an engine, a store or a disk for an answer:
+it is read from state, so it comes as long as the process turns. Label values are names from the description and fixed
+words.
 
 Made from \`packages/holdfast/src/core/metric-families.ts\` by \`npm run metrics-page\`. What to
 scrape, rules and a dashboard: [monitoring](../operate/monitoring.md).
@@ -27,7 +28,7 @@ export function metricsPage(families: ReadonlyMap<string, MetricFamily>): string
       })
     return ['| Name | Type | Labels | Unit | Meaning |', '|---|---|---|---|---|', ...rows, ''].join('\n')
   }
-  return `${OPENING}\n## Agents\n\n${of('agent')}\n## Routers\n\n${of('router')}`
+  return `${OPENING}\n## Agents\n\n${of('agent')}\n## Routers\n\n${of('router')}\n## Servers\n\n${of('server')}`
 }
 
 function main(): number {

@@ -9,6 +9,7 @@ import type {
   ApiAuditPage,
   ApiAuditVerdict,
   ApiAutomationRequest,
+  ApiCanary,
   ApiDecision,
   ApiDrillAborted,
   ApiDrillDay,
@@ -25,6 +26,7 @@ import type {
   ApiFirstAdmin,
   ApiGroup,
   ApiIncident,
+  ApiIncidentMeasured,
   ApiIntent,
   ApiLogin,
   ApiLoginMethods,
@@ -39,6 +41,7 @@ import type {
   ApiPlanDraft,
   ApiPlanRequest,
   ApiPlatform,
+  ApiServiceCanary,
   ApiServiceDetail,
   ApiSession,
   ApiStartDrill,
@@ -87,6 +90,7 @@ export interface ServerRoutes {
         | 'plan'
         | 'server'
         | 'drill'
+        | 'canary'
       readonly limit?: number
     }
     readonly answer: ApiEventPage
@@ -107,6 +111,24 @@ export interface ServerRoutes {
       readonly id: string
     }
     readonly answer: ApiIncident
+  }
+  readonly groupCanary: {
+    readonly params: {
+      readonly group: string
+    }
+    readonly answer: ApiCanary
+  }
+  readonly serviceCanary: {
+    readonly params: {
+      readonly service: string
+    }
+    readonly answer: ApiServiceCanary
+  }
+  readonly incidentCanary: {
+    readonly params: {
+      readonly id: string
+    }
+    readonly answer: ApiIncidentMeasured
   }
   readonly switchover: {
     readonly params: {
@@ -401,6 +423,9 @@ export const SERVER_ROUTES = {
   stream: { method: 'GET', path: '/api/v1/stream' },
   incidents: { method: 'GET', path: '/api/v1/incidents' },
   incident: { method: 'GET', path: '/api/v1/incidents/:id' },
+  groupCanary: { method: 'GET', path: '/api/v1/groups/:group/canary' },
+  serviceCanary: { method: 'GET', path: '/api/v1/services/:service/canary' },
+  incidentCanary: { method: 'GET', path: '/api/v1/incidents/:id/canary' },
   switchover: { method: 'POST', path: '/api/v1/groups/:group/switchover' },
   failover: { method: 'POST', path: '/api/v1/groups/:group/failover' },
   intent: { method: 'GET', path: '/api/v1/groups/:group/intents/:id' },

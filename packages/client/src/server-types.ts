@@ -138,6 +138,140 @@ export interface ApiAutomationRequest {
   readonly validMs?: number
 }
 
+export interface ApiCanary {
+  readonly group: string
+  /** The server that measures; null: none does. */
+  readonly by: string | null
+  /** Age of `now`; another server than the leading one has it later. */
+  readonly measuredMsAgo: number | null
+  /** Why nothing is measured; empty when something is. */
+  readonly because: string
+  readonly now: ApiCanaryNow | null
+  readonly availability: readonly {
+    readonly windowMs: number
+    /** Share of the measured time in which writes were served; null: none was. */
+    readonly writes: number | null
+    readonly reads: number | null
+    readonly downMs: number
+    readonly unmeasuredMs: number
+    readonly lost: number
+  }[]
+  /** The last hour, oldest first. */
+  readonly minutes: readonly {
+    readonly startMs: number
+    readonly acked: number
+    readonly failed: number
+    readonly unknown: number
+    readonly downMs: number
+    readonly unmeasuredMs: number
+    /** Mean. */
+    readonly latencyMs: number | null
+    readonly latencyMaxMs: number
+    /** The most that any replica was surely behind. */
+    readonly staleMaxMs: number
+  }[]
+  /** Newest first. */
+  readonly outages: readonly ApiCanaryOutage[]
+}
+
+export interface ApiCanaryFigures {
+  readonly wallMs: number
+  readonly groups: readonly {
+    readonly group: string
+    /** `down`: writes or reads fail or wait; `unmeasured`: see because. */
+    readonly writes: 'unmeasured' | 'starting' | 'up' | 'down'
+    /** `down`: writes or reads fail or wait; `unmeasured`: see because. */
+    readonly reads: 'unmeasured' | 'starting' | 'up' | 'down'
+    readonly because: string
+    readonly latencyMs: number | null
+    readonly sinceAckMs: number | null
+    readonly outageMs: number | null
+    readonly risk: ApiMeasuredRisk | null
+    readonly replicas: readonly {
+      readonly member: string
+      readonly ageMs: number | null
+      readonly lacksMs: number | null
+    }[]
+  }[]
+}
+
+export interface ApiCanaryNow {
+  readonly group: string
+  readonly perSecond: number
+  readonly writes: {
+    /** `down`: writes or reads fail or wait; `unmeasured`: see because. */
+    readonly condition: 'unmeasured' | 'starting' | 'up' | 'down'
+    /** Why nothing is measured; empty when something is. */
+    readonly because: string
+    /** By which way: a door of a router, or straight to a member. */
+    readonly via: string
+    readonly lastTrouble: string
+  }
+  readonly reads: {
+    /** `down`: writes or reads fail or wait; `unmeasured`: see because. */
+    readonly condition: 'unmeasured' | 'starting' | 'up' | 'down'
+    /** Why nothing is measured; empty when something is. */
+    readonly because: string
+    /** By which way: a door of a router, or straight to a member. */
+    readonly via: string
+    readonly lastTrouble: string
+  }
+  readonly sinceAckMs: number | null
+  readonly latency: {
+    readonly newestMs: number
+    readonly p50Ms: number
+    readonly p95Ms: number
+  } | null
+  readonly outage: {
+    /** Since the last acknowledged write. */
+    readonly forMs: number
+    readonly failed: number
+    /** Writes without an answer. */
+    readonly unknown: number
+    readonly unmeasuredMs: number
+  } | null
+  readonly acked: number
+  readonly failed: number
+  readonly unknown: number
+  /** Acknowledged, and later not at the primary. */
+  readonly lost: number
+  /** Read back edited, or not written by this canary. */
+  readonly badRecords: number
+  /** Since every acknowledged number was looked for; null: not yet. */
+  readonly checkedMsAgo: number | null
+  /** What would be lost if the primary’s site burned; null: not measured. */
+  readonly risk: ApiMeasuredRisk | null
+  readonly replicas: readonly {
+    readonly member: string
+    readonly site: string
+    /** Of the newest record it showed: it is at most so stale. */
+    readonly ageMs: number | null
+    /** Acknowledged records it did not show. */
+    readonly lacks: number | null
+    /** Since the oldest of these was acknowledged: it is at least so stale. */
+    readonly lacksMs: number | null
+    readonly lookedMsAgo: number | null
+    /** Why it shows nothing; empty when it does. */
+    readonly because: string
+    /** By the counters of the engine. */
+    readonly lagBytesPredicted: number | null
+  }[]
+}
+
+export interface ApiCanaryOutage {
+  readonly id: string
+  readonly group: string
+  readonly incident: string | null
+  readonly fromMs: number
+  readonly toMs: number
+  /** Without what was not measured of it. */
+  readonly ms: number
+  readonly unmeasuredMs: number
+  readonly failed: number
+  readonly unknown: number
+  readonly seenToItsEnd: boolean
+}
+
 export interface ApiDecision {
   readonly because?: string
 }
@@ -437,6 +571,7 @@ export interface ApiEvent {
     | 'plan'
     | 'server'
     | 'drill'
+    | 'canary'
   readonly severity: 'info' | 'notice' | 'warning' | 'critical'
   readonly code: string
   readonly summary: string
@@ -587,12 +722,43 @@ export interface ApiIncident {
   readonly because: string
   /** From the last moment a member was seen open for writes to the next. */
   readonly writeGapMs: number | null
+  /** What clients saw of it, once it is over; null: not measured. */
+  readonly canary: ApiIncidentCanary | null
   readonly phases: readonly {
     readonly phase: 'detect' | 'decide' | 'fence' | 'promote' | 'route' | 'healthy'
     readonly wallMs: number
     readonly code: string
     readonly summary: string
   }[]
+}
+
+export interface ApiIncidentCanary {
+  /** From the last acknowledged write to the next; null: not measured. */
+  readonly outageMs: number | null
+  /** Of it; in so much of it nobody wrote. */
+  readonly unmeasuredMs: number
+  /** Between two writes: an outage is not seen finer. */
+  readonly resolutionMs: number
+  readonly failed: number
+  readonly unknown: number
+  /** Null: the primary was not looked through yet. */
+  readonly lostRecords: number | null
+  readonly lostMs: number | null
+}
+
+export interface ApiIncidentMeasured {
+  readonly incident: string
+  readonly group: string
+  readonly measured: ApiIncidentCanary | null
+  /** Nothing of it will change any more. */
+  readonly over: boolean
+  readonly series: {
+    readonly fromMs: number
+    readonly stepMs: number
+    readonly acked: readonly number[]
+    readonly failed: readonly number[]
+    readonly unknown: readonly number[]
+  } | null
 }
 
 export interface ApiIntent {
@@ -623,6 +789,17 @@ export interface ApiLoss {
   /** A prediction from counters of the engines, never a measurement. */
   readonly bytes: number | null
   readonly because: string
+}
+
+export interface ApiMeasuredRisk {
+  /** Acknowledged records that the best copy outside the primary’s site did not show. */
+  readonly records: number
+  /** For how long the oldest of these has been acknowledged. */
+  readonly ms: number
+  /** That copy. */
+  readonly member: string
+  readonly site: string
+  readonly lookedMsAgo: number
 }
 
 export interface ApiMember {
@@ -878,6 +1055,36 @@ export interface ApiService {
   }[]
 }
 
+export interface ApiServiceCanary {
+  readonly service: string
+  /** Objective. */
+  readonly rtoMs: number | null
+  /** Objective. */
+  readonly rpoMs: number | null
+  /** `down`: writes or reads fail or wait; `unmeasured`: see because. */
+  readonly condition: 'unmeasured' | 'starting' | 'up' | 'down'
+  readonly because: string
+  readonly availability: readonly {
+    readonly windowMs: number
+    /** Share of the measured time in which writes were served; null: none was. */
+    readonly writes: number | null
+    readonly reads: number | null
+    readonly downMs: number
+    readonly unmeasuredMs: number
+    readonly lost: number
+  }[]
+  /** Within the longest window; null: there was none. */
+  readonly longestOutageMs: number | null
+  /** Of the group that would lose most; null: not measured in each of them. */
+  readonly risk: ApiMeasuredRisk | null
+  readonly groups: readonly {
+    readonly group: string
+    /** `down`: writes or reads fail or wait; `unmeasured`: see because. */
+    readonly condition: 'unmeasured' | 'starting' | 'up' | 'down'
+    readonly because: string
+  }[]
+}
+
 export interface ApiServiceDetail {
   readonly service: ApiService
   /** The last one, with its measured times. */
@@ -953,6 +1160,10 @@ export type StreamMessage =
   | {
       readonly type: 'figures'
       readonly data: ApiFigures
+    }
+  | {
+      readonly type: 'canary'
+      readonly data: ApiCanaryFigures
     }
 
 export interface ApiSwitchoverRequest {

@@ -29,6 +29,7 @@ export function incidentAs(change: Partial<ApiIncident>): ApiIncident {
   return {
     ...{ id: 'i1', group: 'orders', kind: 'failover', state: 'closed', openedMs: 10_000, closedMs: 14_000 },
     ...{ fromEpoch: 1, toEpoch: 2, from: 'orders-1', to: 'orders-2', because: '', writeGapMs: 1_500, phases: [] },
+    canary: null,
     ...change,
   }
 }

@@ -2,7 +2,15 @@
  * Everything the screens show of the platform, and how a message of the server changes it. Pure: the state before and a
  * message go in, the state after comes out. Lists are bounded; older things are asked of the server by page.
  */
-import type { ApiEvent, ApiGroup, ApiIncident, ApiPlatform, StreamMessage, StreamState } from '@holdfast/client'
+import type {
+  ApiCanaryFigures,
+  ApiEvent,
+  ApiGroup,
+  ApiIncident,
+  ApiPlatform,
+  StreamMessage,
+  StreamState,
+} from '@holdfast/client'
 import { clockAfter, type ServerClock } from './server-clock.ts'
 
 export type Link =
@@ -17,6 +25,8 @@ export interface LiveState {
   readonly events: readonly ApiEvent[]
   /** Newest first. */
   readonly incidents: readonly ApiIncident[]
+  /** What clients of each group see, where it is measured. */
+  readonly canary: Readonly<Record<string, CanaryFigures>>
   readonly link: Link
   readonly clock: ServerClock | null
   /** When the last message came, by the browser's monotonic clock. */
@@ -24,6 +34,8 @@ export interface LiveState {
   /** Grows with each message that changed approvals. */
   readonly approvalsTurn: number
 }
+
+export type CanaryFigures = ApiCanaryFigures['groups'][number]
 
 /** More than a screen shows; a storm must not fill the browser. */
 export const EVENTS_MAX = 500
@@ -33,6 +45,7 @@ export const NOTHING_YET: LiveState = {
   platform: null,
   events: [],
   incidents: [],
+  canary: {},
   link: { state: 'connecting' },
   clock: null,
   heardMs: 0,
@@ -60,6 +73,8 @@ export function afterMessage(state: LiveState, message: StreamMessage, nowMs: nu
       return withPlatform(heard, (platform) => ({ services: replaced(platform.services, message.data, byService) }))
     case 'plan':
       return withPlatform(heard, (platform) => ({ plans: replaced(platform.plans, message.data, byService) }))
+    case 'canary':
+      return { ...heard, canary: Object.fromEntries(message.data.groups.map((one) => [one.group, one])) }
     case 'figures': {
       const clock = clockAfter(state.clock, message.data.wallMs, nowMs)
       return { ...heard, clock }

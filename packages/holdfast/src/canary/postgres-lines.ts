@@ -15,7 +15,7 @@ const MAKE = `create table if not exists ${TABLE} (
   primary key (run, n))`
 const WRITE = `with old as (delete from ${TABLE} where run = $1 and n <= $4)
   insert into ${TABLE} (run, n, record) values ($1, $2, $3)`
-/** What earlier runs of servers left; those of a person's command clean up behind themselves, unless they are killed. */
+/** What earlier runs of servers left; those of a person's command clean up behind themselves, unless killed. */
 const SWEEP = `delete from ${TABLE} where run <> $1 and (run like 'server-%' or made < now() - interval '1 hour')`
 const READ = `select n, record from ${TABLE} where run = $1 order by n desc limit $2`
 const NEWEST = 1
@@ -23,6 +23,8 @@ const NEWEST = 1
 const ALL = KEPT + 100
 const CANCEL_REQUEST = 80_877_102
 const UNDEFINED_TABLE = '42P01'
+/** Another connection made the table in the same moment. */
+const MADE_TWICE = new Set(['23505', '42P07'])
 /** Wrong password, no such account or database, no right. */
 const REFUSED = /^(28...|3D000|42501)$/
 /** The server went while it worked: a commit may have been written. */
@@ -118,6 +120,12 @@ class PostgresLine implements CanaryLine {
       void client.end().catch(() => {})
       throw new Error('closed')
     }
+    // As a pool does it: what broke while nobody used it is opened anew.
+    const forget = (): void => {
+      if (this.#client === client) this.#client = null
+    }
+    client.on('error', forget)
+    client.on('end', forget)
     this.#client = client
     return client
   }
@@ -126,8 +134,12 @@ class PostgresLine implements CanaryLine {
   async #prepare(client: pg.Client): Promise<void> {
     const { run, made } = this.#options
     const { rows } = await client.query<{ there: boolean }>(`select to_regclass('${TABLE}') is not null as there`)
-    if (rows[0]?.there !== true) await client.query(MAKE)
-    else await client.query(SWEEP, [run])
+    if (rows[0]?.there === true) await client.query(SWEEP, [run])
+    else {
+      await client.query(MAKE).catch((error: unknown) => {
+        if (!MADE_TWICE.has(codeOf(error))) throw error
+      })
+    }
     made.table = true
   }
 }

@@ -171,7 +171,7 @@ export class ReplicaReaders {
 
   views(nowMs: number): readonly ReplicaView[] {
     const primary = this.#options.primary()
-    return this.#options.group.members.flatMap(({ name, site }) => {
+    return this.#options.group.members.flatMap(({ name, site }): readonly ReplicaView[] => {
       if (name === primary) return []
       const seen = this.#seen.get(name)
       const lookedMsAgo = seen === undefined ? null : Math.max(0, nowMs - seen.askedMs)

@@ -1,6 +1,6 @@
 /**
- * One record as it stands in the engine: a line with its number, signed with a key that everybody who has the platform's
- * token can make again. So an edited record is seen, and so is one that somebody else put there.
+ * One record as it stands in the engine: a line with its number, signed with a key that everybody who has the token of
+ * the platform can make again. So an edited record is seen, and so is one that somebody else put there.
  */
 import type { Platform } from '../config/platform.ts'
 import { canonicalJson, keyedHash, keyedHashFits } from '../io/signing.ts'

@@ -1,6 +1,6 @@
 /**
- * The canary's records in Redis: one list a run, cut by the transaction that writes the next record; it ends by itself a
- * day after the last one.
+ * The canary's records in Redis: one list a run, cut by the transaction that writes the next record; it ends by itself
+ * a day after the last one.
  */
 import type { Address, GroupSpec } from '../config/platform.ts'
 import { KEPT } from '../core/canary/model.ts'

@@ -16,6 +16,8 @@ export interface CanaryOptions {
   readonly clock: Clock
   /** The member that is open for writes, as the agents say; null: nobody is known. */
   readonly primary: () => string | null
+  /** Somebody has led it; before that there is nobody to write to. */
+  readonly founded: () => boolean
   readonly onFinding: (finding: Finding) => void
   readonly onSpan: (of: 'write' | 'read', span: Span) => void
   readonly onAttempt: (attempt: Finished) => void

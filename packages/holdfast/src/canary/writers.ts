@@ -78,8 +78,9 @@ export class Writers {
     this.#take({ kind: 'tick', nowMs })
     if (nowMs < this.#nextMs || this.#closed) return
     const way = this.#way()
-    if (way === null) {
-      this.#pause('no router leads to it, and no agent says which member is open for writes', nowMs)
+    if (way === null || !(this.#primary !== null || this.#options.founded())) {
+      const because = way === null ? 'no router leads to it, and no agent says who is primary' : 'nobody has led it yet'
+      this.#pause(because, nowMs)
       return
     }
     const slot = this.#slots.find(({ busy }) => !busy)

@@ -23,6 +23,7 @@ import { Secret } from './secret.ts'
 import { keyFileMistake } from './secrets.ts'
 
 const HOLD_MS = 10_000
+const CANARY_PER_SECOND = 2
 const PRIORITY = 100
 const ANTI_FLAP = { free: 3, windowMs: 600_000 }
 
@@ -43,7 +44,7 @@ export function buildPlatform(description: Description, context: BuildContext): 
     store: storeOf(description, context),
     agents,
     groups: description.groups.flatMap((group, index) =>
-      isSupervised(group) ? [] : [groupOf(group, index, siteOf, context)],
+      isSupervised(group) ? [] : [groupOf(group, index, { ...context, description, siteOf })],
     ),
     supervised: description.groups.flatMap((group, index) =>
       isSupervised(group) ? [supervisedOf(group, index, context)] : [],
@@ -120,12 +121,13 @@ function agentOf(agent: DescribedAgent, index: number, description: Description,
   }
 }
 
-function groupOf(
-  group: DescribedGroup,
-  index: number,
-  siteOf: ReadonlyMap<string, string>,
-  context: BuildContext,
-): GroupSpec {
+interface GroupContext extends BuildContext {
+  readonly description: Description
+  readonly siteOf: ReadonlyMap<string, string>
+}
+
+function groupOf(group: DescribedGroup, index: number, context: GroupContext): GroupSpec {
+  const { siteOf, description } = context
   const needed = context.need === 'all'
   const at = (...rest: string[]): Path => ['groups', index, ...rest]
   const secret = (source: SecretSource | undefined, ...rest: string[]) =>
@@ -174,7 +176,14 @@ function groupOf(
         ? null
         : { user: group.observer.user, password: secret(group.observer.password, 'observer', 'password') },
     tls: tlsOf(group.tls, at('tls'), context),
+    canaryPerSecond: canaryOf(group, description),
   }
+}
+
+/** What is only observed is not written to, unless that is asked for. */
+function canaryOf({ canary, failover }: DescribedGroup, { server }: Description): number {
+  if (canary !== undefined) return canary.perSecond
+  return failover === 'observe' ? 0 : (server?.canary?.perSecond ?? CANARY_PER_SECOND)
 }
 
 function replicationOf(replication: DescribedGroup['replication']): Replication {

@@ -103,6 +103,8 @@ export interface GroupSpec {
   readonly observer: { readonly user: string; readonly password: Secret } | null
   /** The engine's own TLS, for clients and for replication. */
   readonly tls: TlsFiles | null
+  /** Records a server's canary writes each second; 0: none. */
+  readonly canaryPerSecond: number
 }
 
 export interface RouterDoor {

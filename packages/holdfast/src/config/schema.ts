@@ -159,6 +159,18 @@ const replication = z
   )
   .describe('When a write counts as safe: sync, { quorum: n }, or { async: { lossBytesMax, lossTimeMax } }.')
 
+const canary = (where: string) =>
+  block(
+    {
+      perSecond: whole(
+        0,
+        4,
+        `Small records the server writes ${where} as an application would, to measure what clients see; 0: none.`,
+      ),
+    },
+    'The canary: numbered, signed records through the door of applications; needs `application`.',
+  )
+
 const member = block(
   {
     name: name('member'),
@@ -234,6 +246,7 @@ const managedGroup = block(
       },
       'How an existing group is looked at; needed with `failover: observe`.',
     ).optional(),
+    canary: canary('to this group').optional(),
     tls: tls.optional(),
   },
   'Members of one engine that replicate one data set.',
@@ -408,6 +421,7 @@ const server = block(
       .describe('Address people use, where it differs from `listen`; needed with `oidc`.')
       .optional(),
     tls: tls.optional(),
+    canary: canary('to each group that says nothing else and is not only observed. Default: 2').optional(),
     oidc: oidc.optional(),
   },
   'The server with the API and the dashboard.',

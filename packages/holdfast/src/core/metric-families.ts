@@ -1,10 +1,10 @@
 /**
- * Every number that agents and routers export, in one table: who exports it, its type, labels, unit and meaning.
- * Agents and routers build their `/metrics` from it, alert rules may name nothing else, and the reference page is made
+ * Every number that agents, routers and servers export, in one table: who exports it, its type, labels, unit and
+ * meaning. They build their `/metrics` from it, alert rules may name nothing else, and the reference page is made
  * from it. Label values are names from the description and fixed words only.
  */
 export interface MetricFamily {
-  readonly source: 'agent' | 'router'
+  readonly source: 'agent' | 'router' | 'server'
   readonly type: 'gauge' | 'counter' | 'histogram'
   readonly labels: readonly string[]
   readonly unit: 'bytes' | 'seconds' | 'unix seconds' | 'bytes per second' | 'count' | '0 or 1' | 'number'
@@ -125,13 +125,67 @@ export const ROUTER_FAMILIES = {
   holdfast_router_relay_bytes_down: gauge(['group'], 'bytes', 'Bytes to clients since the relay started'),
 } as const satisfies Readonly<Record<string, Row>>
 
+const GROUP = ['group'] as const
+const MEMBER_AT = [...MEMBER, 'site'] as const
+const LEADING = 'only the server that leads measures'
+
+/** Of the platform as a server sees it. */
+export const SERVER_FAMILIES = {
+  holdfast_group_safe: gauge(GROUP, '0 or 1', 'One more loss would be survived without loss'),
+  holdfast_group_epoch: gauge(GROUP, 'number', 'Newest leadership'),
+  holdfast_group_writable: gauge(GROUP, '0 or 1', 'Some member is open for writes'),
+  holdfast_group_automation_paused: gauge(GROUP, '0 or 1', 'Automation is paused'),
+  holdfast_group_incident_open: gauge(GROUP, '0 or 1', 'An incident is open'),
+  holdfast_group_loss_predicted_bytes: gauge(
+    GROUP,
+    'bytes',
+    'Loss if the site of the primary burned, from counters; no sample if unknown',
+  ),
+  holdfast_member_lag_predicted_bytes: gauge(MEMBER_AT, 'bytes', 'Bytes behind the holder, from counters'),
+  holdfast_member_trust_seconds: gauge(MEMBER_AT, 'seconds', 'For how long it may write without another beat'),
+  holdfast_agent_reachable: gauge(['agent', 'site'], '0 or 1', 'The agent answers this server'),
+  holdfast_server_leading: gauge(NONE, '0 or 1', 'This server writes events and runs schedules'),
+  holdfast_server_last_event: gauge(NONE, 'number', 'Number of the newest event'),
+  holdfast_server_listeners: gauge(NONE, 'count', 'Open streams'),
+  holdfast_server_resident_bytes: gauge(NONE, 'bytes', 'Memory of the process'),
+  holdfast_server_request_seconds: histogram(['route', 'status'], 'Time to answer, by route of the API'),
+  holdfast_server_logins_total: counter(['outcome'], 'Tries to log in'),
+  holdfast_canary_measuring: gauge(GROUP, '0 or 1', `What clients see of the group is measured; ${LEADING}`),
+  holdfast_canary_writable: gauge(GROUP, '0 or 1', 'Writes of a client are served; no sample if not measured'),
+  holdfast_canary_readable: gauge(GROUP, '0 or 1', 'Reads of a client are served; no sample if not measured'),
+  holdfast_canary_writes_total: counter(
+    ['group', 'result'],
+    'Records written: `ok`, `failed`, or `unknown` for those without an answer',
+  ),
+  holdfast_canary_write_seconds: gauge(GROUP, 'seconds', 'Time of the newest acknowledged write'),
+  holdfast_canary_outage_seconds: gauge(
+    GROUP,
+    'seconds',
+    'Since the last acknowledged write of an outage that goes on; zero without one; no sample if not measured',
+  ),
+  holdfast_canary_lost_records_total: counter(GROUP, 'Acknowledged records that were later not at the primary'),
+  holdfast_canary_bad_records_total: counter(GROUP, 'Records read back edited, or written by somebody else'),
+  holdfast_canary_at_risk_seconds: gauge(
+    GROUP,
+    'seconds',
+    'Acknowledged, and shown by no copy outside the primary’s site; no sample if not measured',
+  ),
+  holdfast_canary_replica_stale_seconds: gauge(
+    MEMBER_AT,
+    'seconds',
+    'For how long the oldest acknowledged record that the replica does not show has been acknowledged',
+  ),
+  holdfast_canary_replica_newest_seconds: gauge(MEMBER_AT, 'seconds', 'Age of the newest record the replica shows'),
+} as const satisfies Readonly<Record<string, Row>>
+
+export type ServerMetric = keyof typeof SERVER_FAMILIES
 export type AgentMetric = keyof typeof AGENT_FAMILIES
 export type RouterMetric = keyof typeof ROUTER_FAMILIES
 export type MetricName = AgentMetric | RouterMetric
 
 /** All of them with who exports each, in the order of the tables. */
 export function metricFamilies(): ReadonlyMap<string, MetricFamily> {
-  const of = (source: 'agent' | 'router', table: Readonly<Record<string, Row>>) =>
+  const of = (source: MetricFamily['source'], table: Readonly<Record<string, Row>>) =>
     Object.entries(table).map(([name, row]): [string, MetricFamily] => [name, { source, ...row }])
-  return new Map([...of('agent', AGENT_FAMILIES), ...of('router', ROUTER_FAMILIES)])
+  return new Map([...of('agent', AGENT_FAMILIES), ...of('router', ROUTER_FAMILIES), ...of('server', SERVER_FAMILIES)])
 }

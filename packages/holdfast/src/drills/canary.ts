@@ -5,12 +5,11 @@
  * A number is sent once and never again, so one that stands there twice was doubled on the way. An answer that did not
  * come is a failure, not a loss: only what was acknowledged can be lost.
  */
-import pg from 'pg'
-import { pemText } from '../config/pem.ts'
+import type pg from 'pg'
+import { confirmationsOf, postgresClient, redisLine } from '../canary/door.ts'
 import type { GroupSpec, Platform, RouterDoor } from '../config/platform.ts'
-import { replicationOf } from '../config/settings.ts'
 import type { CanaryAck, Found } from '../core/drill/figures.ts'
-import { Line } from '../engines/redis/connection.ts'
+import type { Line } from '../engines/redis/connection.ts'
 import { HoldfastError } from '../errors.ts'
 import type { Clock } from '../io/clock.ts'
 
@@ -110,21 +109,8 @@ export function canaryDoor(platform: Platform, group: GroupSpec, drill: string):
 }
 
 function postgresDoor(group: GroupSpec, door: RouterDoor, drill: string): CanaryDoor {
-  const client = (at: RouterDoor['listen']): pg.Client => {
-    const made = new pg.Client({
-      ...at,
-      user: group.application?.user,
-      database: group.application?.database,
-      password: group.application?.password.reveal(),
-      connectionTimeoutMillis: CONNECT_MS,
-      query_timeout: ANSWER_MS,
-      application_name: 'holdfast drill',
-      // The certificate names the member behind the door, whichever it is.
-      ...(group.tls === null ? {} : { ssl: { ca: pemText(group.tls.caFile), checkServerIdentity: () => undefined } }),
-    })
-    made.on('error', () => {})
-    return made
-  }
+  const bounds = { name: 'holdfast drill', connectMs: CONNECT_MS, answerMs: ANSWER_MS }
+  const client = (at: RouterDoor['listen']): pg.Client => postgresClient(group, at, bounds)
   const once = async <T>(at: RouterDoor['listen'], work: (one: pg.Client) => Promise<T>): Promise<T> => {
     const one = client(at)
     try {
@@ -175,15 +161,8 @@ function postgresDoor(group: GroupSpec, door: RouterDoor, drill: string): Canary
 
 function redisDoor(group: GroupSpec, door: RouterDoor): CanaryDoor {
   const key = 'holdfast:drill:canary'
-  const replication = replicationOf(group)
-  const need = replication.kind === 'quorum' ? replication.need : 0
-  const line = (at: RouterDoor['listen']): Line =>
-    new Line({
-      ...at,
-      user: group.application?.user ?? 'default',
-      password: group.application?.password.reveal() ?? '',
-      ...(group.tls === null ? {} : { tls: { ca: pemText(group.tls.caFile) } }),
-    })
+  const need = confirmationsOf(group)
+  const line = (at: RouterDoor['listen']): Line => redisLine(group, at)
   const must = async (one: Line, words: readonly (readonly string[])[], ms: number) => {
     const answer = await one.must(words, ms)
     if (!answer.ok) throw new Error(answer.because)

@@ -1,123 +1,123 @@
-/** `/metrics` of the whole platform, from what this server sees. Numbers are read when they are asked for. */
+/**
+ * `/metrics` of the whole platform, from what this server sees. Numbers are read when they are asked for; names, types
+ * and words stand in `core/metric-families.ts`.
+ */
+import type { ApiCanaryNow } from '@holdfast/client'
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
+import { SERVER_FAMILIES, type ServerMetric } from '../core/metric-families.ts'
 import type { Scene } from './scene.ts'
 
-type Fill = (scene: Scene, gauge: Gauge) => void
+type Labels = Readonly<Record<string, string>>
+type Tell = (labels: Labels, value: number) => void
+type Fill = (scene: Scene, tell: Tell) => void
+/** Those that are counted as things happen. */
+type Counted = 'holdfast_server_request_seconds' | 'holdfast_server_logins_total'
 
-const GAUGES: readonly (readonly [name: string, help: string, labels: readonly string[], fill: Fill])[] = [
-  [
-    'group_safe',
-    'One more loss would be survived without loss',
-    ['group'],
-    (scene, gauge) => {
-      for (const { group, verdict } of scene.watch.groups()) gauge.set({ group }, verdict.safe ? 1 : 0)
-    },
-  ],
-  [
-    'group_epoch',
-    'Newest leadership',
-    ['group'],
-    (scene, gauge) => {
-      for (const { group, epoch } of scene.watch.groups()) gauge.set({ group }, epoch)
-    },
-  ],
-  [
-    'group_writable',
-    'Some member is open for writes',
-    ['group'],
-    (scene, gauge) => {
-      for (const { group, writer } of scene.watch.groups()) gauge.set({ group }, writer === null ? 0 : 1)
-    },
-  ],
-  [
-    'group_paused',
-    'Automation is paused',
-    ['group'],
-    (scene, gauge) => {
-      for (const { group, paused } of scene.watch.groups()) gauge.set({ group }, paused === null ? 0 : 1)
-    },
-  ],
-  [
-    'group_incident_open',
-    'An incident is open',
-    ['group'],
-    (scene, gauge) => {
-      for (const { group, incident } of scene.watch.groups()) gauge.set({ group }, incident === null ? 0 : 1)
-    },
-  ],
-  [
-    'group_loss_predicted_bytes',
-    'Loss if the site of the primary burned, from counters',
-    ['group'],
-    (scene, gauge) => {
-      for (const { group, loss } of scene.watch.groups()) if (loss.bytes !== null) gauge.set({ group }, loss.bytes)
-    },
-  ],
-  [
-    'member_lag_predicted_bytes',
-    'Bytes behind the holder, from counters',
-    ['group', 'member', 'site'],
-    (scene, gauge) => {
-      for (const { group, members } of scene.watch.groups()) {
-        for (const { member, site, lagBytes } of members)
-          if (lagBytes !== null) gauge.set({ group, member, site }, lagBytes)
+const ofGroups =
+  (value: (group: ReturnType<Scene['watch']['groups']>[number]) => number | null): Fill =>
+  ({ watch }, tell) => {
+    for (const group of watch.groups()) {
+      const told = value(group)
+      if (told !== null) tell({ group: group.group }, told)
+    }
+  }
+
+const ofMembers =
+  (value: (member: ReturnType<Scene['watch']['groups']>[number]['members'][number]) => number | null): Fill =>
+  ({ watch }, tell) => {
+    for (const { group, members } of watch.groups()) {
+      for (const one of members) {
+        const told = value(one)
+        if (told !== null) tell({ group, member: one.member, site: one.site }, told)
       }
-    },
-  ],
-  [
-    'member_writable_seconds',
-    'For how long it may write without another beat',
-    ['group', 'member', 'site'],
-    (scene, gauge) => {
-      for (const { group, members } of scene.watch.groups()) {
-        for (const { member, site, writableForMs } of members) gauge.set({ group, member, site }, writableForMs / 1_000)
+    }
+  }
+
+const ofCanaries =
+  (value: (now: ApiCanaryNow) => number | null): Fill =>
+  ({ canary }, tell) => {
+    for (const [group, now] of canary.all()) {
+      const told = value(now)
+      if (told !== null) tell({ group }, told)
+    }
+  }
+
+const ofReplicas =
+  (value: (replica: ApiCanaryNow['replicas'][number]) => number | null): Fill =>
+  ({ canary }, tell) => {
+    for (const [group, { replicas }] of canary.all()) {
+      for (const one of replicas) {
+        const told = value(one)
+        if (told !== null) tell({ group, member: one.member, site: one.site }, told / 1_000)
       }
-    },
-  ],
-  [
-    'agent_reachable',
-    'The agent answers this server',
-    ['agent', 'site'],
-    (scene, gauge) => {
-      for (const { agent, site, reachable } of scene.watch.agents()) gauge.set({ agent, site }, reachable ? 1 : 0)
-    },
-  ],
-  [
-    'server_leading',
-    'This server writes events and runs schedules',
-    [],
-    (scene, gauge) => {
-      gauge.set(scene.leader.state.leading ? 1 : 0)
-    },
-  ],
-  ['server_last_event', 'Number of the newest event', [], (scene, gauge) => gauge.set(scene.feed.last)],
-  ['server_listeners', 'Open streams', [], (scene, gauge) => gauge.set(scene.hub.size)],
-  ['server_resident_bytes', 'Memory of the process', [], (_scene, gauge) => gauge.set(process.memoryUsage.rss())],
-]
+    }
+  }
+
+/** Null while nothing is known. */
+function served(condition: ApiCanaryNow['writes']['condition']): number | null {
+  return condition === 'up' ? 1 : condition === 'down' ? 0 : null
+}
+
+const FILLS: Readonly<Record<Exclude<ServerMetric, Counted>, Fill>> = {
+  holdfast_group_safe: ofGroups(({ verdict }) => (verdict.safe ? 1 : 0)),
+  holdfast_group_epoch: ofGroups(({ epoch }) => epoch),
+  holdfast_group_writable: ofGroups(({ writer }) => (writer === null ? 0 : 1)),
+  holdfast_group_automation_paused: ofGroups(({ paused }) => (paused === null ? 0 : 1)),
+  holdfast_group_incident_open: ofGroups(({ incident }) => (incident === null ? 0 : 1)),
+  holdfast_group_loss_predicted_bytes: ofGroups(({ loss }) => loss.bytes),
+  holdfast_member_lag_predicted_bytes: ofMembers(({ lagBytes }) => lagBytes),
+  holdfast_member_trust_seconds: ofMembers(({ writableForMs }) => writableForMs / 1_000),
+  holdfast_agent_reachable: ({ watch }, tell) => {
+    for (const { agent, site, reachable } of watch.agents()) tell({ agent, site }, reachable ? 1 : 0)
+  },
+  holdfast_server_leading: ({ leader }, tell) => tell({}, leader.state.leading ? 1 : 0),
+  holdfast_server_last_event: ({ feed }, tell) => tell({}, feed.last),
+  holdfast_server_listeners: ({ hub }, tell) => tell({}, hub.size),
+  holdfast_server_resident_bytes: (_scene, tell) => tell({}, process.memoryUsage.rss()),
+  holdfast_canary_measuring: ofCanaries(({ writes }) => (writes.condition === 'unmeasured' ? 0 : 1)),
+  holdfast_canary_writable: ofCanaries(({ writes }) => served(writes.condition)),
+  holdfast_canary_readable: ofCanaries(({ reads }) => served(reads.condition)),
+  holdfast_canary_writes_total: ({ canary }, tell) => {
+    for (const [group, { acked, failed, unknown }] of canary.all()) {
+      tell({ group, result: 'ok' }, acked)
+      tell({ group, result: 'failed' }, failed)
+      tell({ group, result: 'unknown' }, unknown)
+    }
+  },
+  holdfast_canary_write_seconds: ofCanaries(({ latency }) => (latency === null ? null : latency.newestMs / 1_000)),
+  holdfast_canary_outage_seconds: ofCanaries(({ writes, outage }) =>
+    writes.condition === 'unmeasured' ? null : (outage?.forMs ?? 0) / 1_000,
+  ),
+  holdfast_canary_lost_records_total: ofCanaries(({ lost }) => lost),
+  holdfast_canary_bad_records_total: ofCanaries(({ badRecords }) => badRecords),
+  holdfast_canary_at_risk_seconds: ofCanaries(({ risk }) => (risk === null ? null : risk.ms / 1_000)),
+  holdfast_canary_replica_stale_seconds: ofReplicas(({ lacksMs }) => lacksMs),
+  holdfast_canary_replica_newest_seconds: ofReplicas(({ ageMs }) => ageMs),
+}
 
 export class ServerMetrics {
   readonly #registry = new Registry()
   readonly #requests: Histogram<'route' | 'status'>
   readonly #logins: Counter<'outcome'>
-  readonly #gauges: readonly { readonly gauge: Gauge; readonly fill: Fill }[]
+  readonly #read: readonly { readonly metric: Gauge | Counter; readonly fill: Fill }[]
 
   constructor() {
     const registers = [this.#registry]
     this.#requests = new Histogram({
-      name: 'holdfast_server_request_seconds',
-      help: 'Time to answer, by route of the API',
-      labelNames: ['route', 'status'],
+      ...{ name: 'holdfast_server_request_seconds', labelNames: ['route', 'status'] },
+      help: SERVER_FAMILIES.holdfast_server_request_seconds.help,
       buckets: [0.005, 0.02, 0.05, 0.1, 0.5, 2],
       registers,
     })
     this.#logins = new Counter({
-      name: 'holdfast_server_logins_total',
-      help: 'Tries to log in',
-      labelNames: ['outcome'],
+      ...{ name: 'holdfast_server_logins_total', labelNames: ['outcome'] },
+      help: SERVER_FAMILIES.holdfast_server_logins_total.help,
       registers,
     })
-    this.#gauges = GAUGES.map(([name, help, labelNames, fill]) => {
-      return { gauge: new Gauge({ name: `holdfast_${name}`, help, labelNames: [...labelNames], registers }), fill }
+    this.#read = (Object.keys(FILLS) as (keyof typeof FILLS)[]).map((name) => {
+      const { type, labels, help } = SERVER_FAMILIES[name]
+      const options = { name, help, labelNames: [...labels] as string[], registers }
+      return { metric: type === 'counter' ? new Counter(options) : new Gauge(options), fill: FILLS[name] }
     })
   }
 
@@ -127,9 +127,10 @@ export class ServerMetrics {
   }
 
   text(scene: Scene): Promise<string> {
-    for (const { gauge, fill } of this.#gauges) {
-      gauge.reset()
-      fill(scene, gauge)
+    for (const { metric, fill } of this.#read) {
+      metric.reset()
+      // Counters are read from whoever counts, too.
+      fill(scene, (labels, value) => metric.inc({ ...labels }, value))
     }
     return this.#registry.metrics()
   }

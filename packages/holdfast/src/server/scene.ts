@@ -8,6 +8,7 @@ import type { Services } from './access/grants.ts'
 import type { Passwords } from './access/passwords.ts'
 import type { Tries } from './access/tries.ts'
 import type { AuditSigner } from './audit/audit-log.ts'
+import type { CanaryKeeper } from './canary/keeper.ts'
 import type { Database } from './database/database.ts'
 import type { Leader } from './database/leader.ts'
 import type { DrillParts } from './drills/parts.ts'
@@ -27,6 +28,7 @@ export interface Scene {
   readonly watch: Watch
   readonly feed: EventFeed
   readonly hub: Hub
+  readonly canary: CanaryKeeper
   readonly passwords: Passwords
   readonly tries: Tries
   readonly signer: AuditSigner

@@ -37,7 +37,9 @@ describe('state', () => {
   it('every document answers as the contract says', async () => {
     const paths: Record<string, string> = {
       group: '/groups/orders',
+      groupCanary: '/groups/orders/canary',
       service: '/services/shop',
+      serviceCanary: '/services/shop/canary',
       plans: '/services/shop/plans',
       draftPlan: '/services/shop/dry-run?to=south',
     }

@@ -2,7 +2,7 @@
 import { mkdirSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
-import type { ApiGroup } from '@holdfast/client'
+import type { ApiGroup, ApiIncident } from '@holdfast/client'
 import { keyText, pemText } from '../config/pem.ts'
 import { type AgentSpec, type GroupSpec, groupByName, type Platform, type ServerSpec } from '../config/platform.ts'
 import { HoldfastError } from '../errors.ts'
@@ -16,6 +16,8 @@ import { Oidc } from './access/oidc.ts'
 import { Passwords } from './access/passwords.ts'
 import { Tries } from './access/tries.ts'
 import { appendAudit, writeCheckpoint } from './audit/audit-log.ts'
+import { CanaryKeeper } from './canary/keeper.ts'
+import { figuresOf as canaryFigures } from './canary/now.ts'
 import { type Database, openDatabase } from './database/database.ts'
 import { Leader } from './database/leader.ts'
 import { DrillConductor } from './drills/conductor.ts'
@@ -28,6 +30,7 @@ import { serviceGist, serviceOf } from './follow/standing.ts'
 import { Watch } from './follow/watch.ts'
 import { actionHandlers } from './handlers/actions.ts'
 import { auditHandlers } from './handlers/audit.ts'
+import { canaryHandlers } from './handlers/canary.ts'
 import { drillStopHandlers } from './handlers/drill-stop.ts'
 import { drillHandlers } from './handlers/drills.ts'
 import { faultHandlers } from './handlers/faults.ts'
@@ -108,6 +111,7 @@ class Body {
   readonly #watch: Watch
   readonly #desk: PlanDesk
   readonly #told = new Map<string, string>()
+  readonly #canary: CanaryKeeper
   readonly #metrics = new ServerMetrics()
   readonly #scene: Scene
   readonly #drills: DrillConductor
@@ -131,7 +135,7 @@ class Body {
     this.#recorder = new Recorder({
       ...{ leader: this.#leader, read, clock, log },
       onWritten: () => this.#feed.poke(),
-      onIncident: (incident) => this.#hub.incident(incident),
+      onIncident: (incident) => this.#onIncident(incident),
     })
     this.#watch = new Watch({
       platform,
@@ -146,6 +150,7 @@ class Body {
         void this.#recorder.flush()
       },
     })
+    this.#canary = this.#canaries(name)
     const services: Services = new Map(
       platform.services.map(({ name: service, groups }) => [service, groups.map(({ group }) => group)] as const),
     )
@@ -167,6 +172,7 @@ class Body {
       watch: this.#watch,
       feed: this.#feed,
       hub: this.#hub,
+      canary: this.#canary,
       passwords: new Passwords(),
       tries: new Tries(clock),
       signer: { key, platform: platform.name, file: join(spec.dir, 'audit-checkpoints.jsonl') },
@@ -179,6 +185,22 @@ class Body {
     }
   }
 
+  #onIncident(incident: ApiIncident): void {
+    this.#canary.incident(incident)
+    this.#hub.incident(incident)
+  }
+
+  #canaries(name: string): CanaryKeeper {
+    const { platform, clock, log } = this.#options
+    return new CanaryKeeper({
+      ...{ platform, name, leader: this.#leader, read: this.#database.read, clock, log },
+      known: (group) => this.#watch.group(group),
+      onFigures: (now) => this.#hub.canary((only) => canaryFigures([...now.values()], only, clock.wallMs())),
+      onIncident: (incident) => this.#hub.incident(incident),
+      onWritten: () => this.#feed.poke(),
+    })
+  }
+
   async start(): Promise<RunningServer> {
     const { log } = this.#options
     const code = await this.#firstCode()
@@ -187,6 +209,7 @@ class Body {
     this.#watch.start()
     this.#desk.follower.start()
     this.#scene.drills.records.start()
+    this.#canary.start()
     this.#every(TURN_MS, () => this.#turn())
     this.#every(TURN_MS, () => this.#drills.turn())
     this.#every(FIGURES_MS, async () => this.#figures())
@@ -207,6 +230,7 @@ class Body {
     await this.#desk.close()
     await this.#drills.close()
     this.#scene.drills.records.close()
+    await this.#canary.close().catch(() => undefined)
     await this.#watch.close()
     await this.#recorder.flush().catch(() => undefined)
     await this.#checkpoint().catch(() => undefined)
@@ -242,6 +266,7 @@ class Body {
         ...sessionHandlers(this.#scene),
         ...userHandlers(this.#scene),
         ...auditHandlers(this.#scene),
+        ...canaryHandlers(this.#scene),
         ...oidcHandlers(this.#scene, oidc),
         ...drillHandlers(this.#scene),
         ...drillStopHandlers(this.#scene),

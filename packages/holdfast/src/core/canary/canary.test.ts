@@ -1,4 +1,4 @@
-/** Outages, losses and stale replicas from what became of attempts: by hand, and against a slow reading of the words. */
+/** Outages, losses and stale replicas from what became of attempts: by hand, and for any order of things. */
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'

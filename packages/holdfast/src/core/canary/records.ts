@@ -1,6 +1,6 @@
 /**
- * What was acknowledged and where it is: which acknowledged numbers the primary lacks (lost), and how far what a replica
- * shows is behind (stale). Pure; nothing is lost before a look at a primary said so (SPEC.md, C5-C7).
+ * What was acknowledged and where it is: which acknowledged numbers the primary lacks (lost), and how far what a
+ * replica shows is behind (stale). Pure; nothing is lost before a look at a primary said so (SPEC.md, C5-C7).
  */
 import { type CanaryAck, reachMs } from '../drill/figures.ts'
 import { KEPT, LINES } from './model.ts'

@@ -1,5 +1,6 @@
 /** What happened: numbered events, and the incidents they belong to. Numbers only grow, and none is left out. */
 import { z } from 'zod'
+import { canaryFiguresSchema, incidentCanarySchema } from './canary.ts'
 import { planSchema } from './plans.ts'
 import { agentSchema, figuresSchema, groupSchema, platformSchema, serviceSchema } from './platform.ts'
 import { detail, id, name, named, wallMs, whole } from './shape.ts'
@@ -17,6 +18,7 @@ export const EVENT_KINDS = [
   'plan',
   'server',
   'drill',
+  'canary',
 ] as const
 export type EventKind = (typeof EVENT_KINDS)[number]
 
@@ -56,6 +58,7 @@ export const incidentSchema = named(
     to: z.string().nullable().describe('Primary after.'),
     because: z.string(),
     writeGapMs: z.number().nullable().describe('From the last moment a member was seen open for writes to the next.'),
+    canary: incidentCanarySchema.nullable().describe('What clients saw of it, once it is over; null: not measured.'),
     phases: z.array(z.object({ phase: z.enum(PHASES), wallMs: wallMs(), code: z.string(), summary: z.string() })),
   }),
 )
@@ -104,5 +107,6 @@ export const streamSchema = named(
     z.object({ type: z.literal('service'), data: serviceSchema }),
     z.object({ type: z.literal('plan'), data: planSchema }),
     z.object({ type: z.literal('figures'), data: figuresSchema }),
+    z.object({ type: z.literal('canary'), data: canaryFiguresSchema }),
   ]),
 )

@@ -6,6 +6,7 @@
 import * as access from './access.ts'
 import * as actions from './actions.ts'
 import * as audit from './audit.ts'
+import * as canary from './canary.ts'
 import { DRILL_ROUTES } from './drill-routes.ts'
 import * as events from './events.ts'
 import * as plans from './plans.ts'
@@ -53,6 +54,30 @@ const PLATFORM_ROUTES = {
     summary: 'One incident with its phases',
     params: actions.idParams,
     answer: events.incidentSchema,
+  },
+} as const satisfies Record<string, ApiRoute>
+
+const CANARY_ROUTES = {
+  groupCanary: {
+    ...read,
+    path: '/groups/:group/canary',
+    summary: 'What clients of the group see, measured by records written and read as they do',
+    params: groupParams,
+    answer: canary.canarySchema,
+  },
+  serviceCanary: {
+    ...read,
+    path: '/services/:service/canary',
+    summary: 'The same for a service: it is as well off as the worst of its groups',
+    params: canary.serviceParams,
+    answer: canary.serviceCanarySchema,
+  },
+  incidentCanary: {
+    ...read,
+    path: '/incidents/:id/canary',
+    summary: 'What clients saw of an incident: the outage, the loss, and what became of writes second by second',
+    params: actions.idParams,
+    answer: canary.incidentMeasuredSchema,
   },
 } as const satisfies Record<string, ApiRoute>
 
@@ -341,6 +366,7 @@ const AUDIT_ROUTES = {
 
 export const API_ROUTES = {
   ...PLATFORM_ROUTES,
+  ...CANARY_ROUTES,
   ...ACTION_ROUTES,
   ...SERVICE_ROUTES,
   ...SESSION_ROUTES,

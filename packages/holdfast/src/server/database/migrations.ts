@@ -84,6 +84,23 @@ export const MIGRATIONS: readonly Migration[] = [
       'create index drill_reports_by_age on drill_reports (ended_ms)',
     ],
   },
+  {
+    name: 'what clients see',
+    statements: [
+      `create table canary_periods (
+        group_name text not null, length_ms bigint not null, start_ms bigint not null, acked bigint not null,
+        failed bigint not null, unknown bigint not null, up_ms bigint not null, down_ms bigint not null,
+        unmeasured_ms bigint not null, read_up_ms bigint not null, read_down_ms bigint not null,
+        read_unmeasured_ms bigint not null, latency_sum_ms bigint not null, latency_max_ms bigint not null,
+        stale_max_ms bigint not null, lost bigint not null, primary key (group_name, length_ms, start_ms))`,
+      'create index canary_periods_by_age on canary_periods (length_ms, start_ms)',
+      `create table canary_outages (
+        id text primary key, group_name text not null, incident text, kind text not null, began_ms bigint not null,
+        body text not null)`,
+      'create index canary_outages_by_group on canary_outages (group_name, began_ms)',
+      'create index canary_outages_by_age on canary_outages (began_ms)',
+    ],
+  },
 ]
 
 export interface Migrating {

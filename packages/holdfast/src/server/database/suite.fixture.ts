@@ -6,6 +6,8 @@ import { systemClock } from '../../io/clock.ts'
 import { createLog } from '../../io/log.ts'
 import { bySession, byToken, digest, freshCode, freshToken, openSession, useCode } from '../access/accounts.ts'
 import { appendAudit, auditEntries, verifyDatabase } from '../audit/audit-log.ts'
+import { longestOutage, measuredIncident, type OutageNote, outagesOf, writeOutages } from '../canary/outages.ts'
+import { DAY_MS, HOUR_MS, minutesOf, Periods, windowsOf, writePeriods } from '../canary/periods.ts'
 import { eventsAfter, eventsOf, forgetOldEvents, lastEventNumber, writeEvents } from '../events.ts'
 import type { Draft } from '../follow/changes.ts'
 import { type Database, type DatabaseOptions, openDatabase } from './database.ts'
@@ -73,6 +75,80 @@ export function databaseSuite(fresh: () => Promise<Place>): void {
     const place = await fresh()
     const both = await Promise.all([openAt(place), openAt(place)])
     for (const database of both) await database.close()
+  })
+
+  it('adds up what canaries counted, by minute and hour, and forgets what is old', async () => {
+    const database = await openAt(await fresh())
+    const periods = new Periods()
+    const noon = 1_700_000_000_000 - (1_700_000_000_000 % HOUR_MS)
+    const write = (atMs: number) => database.write((writing) => writePeriods(writing, periods.take(), atMs))
+    periods.span('orders', 'write', { kind: 'up', fromMs: 0, toMs: 90_000 }, noon)
+    periods.add('orders', noon, { acked: 2, latency_sum_ms: 8.4 }, { latency_max_ms: 5 })
+    await write(noon)
+    periods.span('orders', 'write', { kind: 'down', fromMs: 90_000, toMs: 95_000 }, noon)
+    periods.span('orders', 'read', { kind: 'up', fromMs: 0, toMs: 95_000 }, noon)
+    periods.add('orders', noon, { acked: 1, latency_sum_ms: 4 }, { latency_max_ms: 3 })
+    const rows = periods.take()
+    periods.giveBack(rows)
+    await write(noon)
+    const [hour, day, month] = await windowsOf(database.read, 'orders', noon + 100_000)
+    for (const sums of [hour, day, month]) {
+      assert.deepEqual([sums?.upMs, sums?.downMs, sums?.readUpMs, sums?.unmeasuredMs], [90_000, 5_000, 95_000, 0])
+    }
+    const [first, second] = await minutesOf(database.read, 'orders', noon + 100_000)
+    assert.deepEqual([first?.acked, first?.latency_max_ms, first?.up_ms], [3, 5, 60_000])
+    assert.deepEqual([second?.up_ms, second?.down_ms], [30_000, 5_000])
+    await write(noon + 3 * DAY_MS)
+    assert.deepEqual(await minutesOf(database.read, 'orders', noon + 100_000), [])
+    assert.equal((await windowsOf(database.read, 'orders', noon + 3 * DAY_MS))[2]?.upMs, 90_000)
+    await database.close()
+  })
+
+  it('keeps outages, and marks an incident that is over with what clients saw', async () => {
+    const database = await openAt(await fresh())
+    const incident = (id: string, state: string) => ({
+      id,
+      group_name: 'orders',
+      state,
+      opened_ms: 1,
+      body: '{"id":"x"}',
+    })
+    await database.write((writing) =>
+      writing
+        .insertInto('incidents')
+        .values([incident('open', 'open'), incident('over', 'closed')])
+        .execute(),
+    )
+    const seen = {
+      outageMs: 2_000,
+      unmeasuredMs: 0,
+      resolutionMs: 500,
+      failed: 1,
+      unknown: 0,
+      lostRecords: 0,
+      lostMs: 0,
+    }
+    const measured = (id: string): OutageNote => ({
+      ...{ kind: 'incident', beganMs: 5 },
+      measured: { incident: id, group: 'orders', measured: seen, over: true, series: null },
+    })
+    const outage = { id: 'o', group: 'orders', incident: 'over', fromMs: 5.4, toMs: 9, ms: 4, unmeasuredMs: 0 }
+    const notes: OutageNote[] = [
+      ...[measured('open'), measured('over'), measured('over')],
+      { kind: 'outage', outage: { ...outage, failed: 1, unknown: 0, seenToItsEnd: true } },
+    ]
+    const changed = await database.write((writing) => writeOutages(writing, notes))
+    assert.deepEqual(new Set(changed.map(({ canary }) => canary?.outageMs)), new Set([2_000]))
+    assert.equal((await outagesOf(database.read, 'orders'))[0]?.id, 'o')
+    assert.equal(await longestOutage(database.read, ['orders'], 0), 4)
+    assert.equal((await measuredIncident(database.read, 'over'))?.measured?.outageMs, 2_000)
+    const { body } = await database.read
+      .selectFrom('incidents')
+      .select('body')
+      .where('id', '=', 'open')
+      .executeTakeFirstOrThrow()
+    assert.equal(body, '{"id":"x"}', 'one that is open is its recorder’s')
+    await database.close()
   })
 
   it('numbers events without a gap, whoever writes, and takes back the numbers of what failed', async () => {

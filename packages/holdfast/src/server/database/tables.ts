@@ -17,6 +17,8 @@ export interface Tables {
   readonly oidc_flows: OidcFlowRow
   readonly drill_orders: DrillOrderRow
   readonly drill_reports: DrillReportRow
+  readonly canary_periods: CanaryPeriodRow
+  readonly canary_outages: CanaryOutageRow
   readonly audit: AuditRow
   readonly audit_head: { readonly id: number; readonly number: number; readonly hash: string }
   readonly audit_checkpoints: { readonly number: number; readonly body: string }
@@ -115,6 +117,36 @@ export interface OidcFlowRow {
   readonly expires_ms: number
   /** Where it was begun from. */
   readonly address: string
+}
+
+/** What a canary counted within a minute or an hour; milliseconds and counts are added up. */
+export interface CanaryPeriodRow {
+  readonly group_name: string
+  readonly length_ms: number
+  readonly start_ms: number
+  readonly acked: number
+  readonly failed: number
+  readonly unknown: number
+  readonly up_ms: number
+  readonly down_ms: number
+  readonly unmeasured_ms: number
+  readonly read_up_ms: number
+  readonly read_down_ms: number
+  readonly read_unmeasured_ms: number
+  readonly latency_sum_ms: number
+  readonly latency_max_ms: number
+  readonly stale_max_ms: number
+  readonly lost: number
+}
+
+/** An outage as clients saw it, or what they saw of an incident, which then has its id. */
+export interface CanaryOutageRow {
+  readonly id: string
+  readonly group_name: string
+  readonly incident: string | null
+  readonly kind: string
+  readonly began_ms: number
+  readonly body: string
 }
 
 export interface AuditRow {

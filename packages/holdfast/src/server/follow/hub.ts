@@ -2,7 +2,16 @@
  * Who listens to the stream. Each message is made into bytes once; who reads too slowly is cut off and comes back with
  * the number of the last event he has. Memory is bounded by listeners times `BACKLOG_BYTES_MAX`.
  */
-import type { ApiAgent, ApiEvent, ApiFigures, ApiGroup, ApiIncident, ApiPlan, ApiService } from '@holdfast/client'
+import type {
+  ApiAgent,
+  ApiCanaryFigures,
+  ApiEvent,
+  ApiFigures,
+  ApiGroup,
+  ApiIncident,
+  ApiPlan,
+  ApiService,
+} from '@holdfast/client'
 
 /** A screen each for a large team, and some programs. */
 export const LISTENERS_MAX = 500
@@ -55,17 +64,26 @@ export class Hub {
   }
 
   figures(make: (groups: ReadonlySet<string> | null) => ApiFigures): void {
-    let all: string | null = null
-    for (const listener of this.#listeners) {
-      if (listener.groups === null) {
-        all ??= messageText('figures', make(null))
-        this.#write(listener, all)
-      } else this.#write(listener, messageText('figures', make(listener.groups)))
-    }
+    this.#narrowed('figures', make)
+  }
+
+  canary(make: (groups: ReadonlySet<string> | null) => ApiCanaryFigures): void {
+    this.#narrowed('canary', make)
   }
 
   close(): void {
     for (const { cut } of [...this.#listeners]) cut()
+  }
+
+  /** Made once for all who may see everything. */
+  #narrowed(type: string, make: (groups: ReadonlySet<string> | null) => object): void {
+    let all: string | null = null
+    for (const listener of this.#listeners) {
+      if (listener.groups === null) {
+        all ??= messageText(type, make(null))
+        this.#write(listener, all)
+      } else this.#write(listener, messageText(type, make(listener.groups)))
+    }
   }
 
   #send(over: string | null | readonly string[], text: string): void {

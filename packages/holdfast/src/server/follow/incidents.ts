@@ -64,6 +64,7 @@ function begins({ before, now, wallMs, freshId }: Moment): ApiIncident | null {
     to: null,
     because,
     writeGapMs: null,
+    canary: null,
     phases: [{ phase: 'detect', wallMs, code: lost ? GAP : 'leader', summary: because }],
   }
 }

@@ -48,7 +48,7 @@ export function platformHandlers(scene: Scene): PlatformHandlers {
         .select('body')
         .where('id', '=', params.id)
         .executeTakeFirst()
-      const incident = row === undefined ? null : (JSON.parse(row.body) as ApiIncident)
+      const incident = row === undefined ? null : incidentIn(row.body)
       const groups = seen(scene, who)
       if (incident === null || groups?.has(incident.group) === false) throw unknown('incident', params.id)
       return document(incident)
@@ -135,7 +135,12 @@ async function incidentsOf(
     .orderBy('opened_ms', 'desc')
     .limit(query.limit ?? PAGE)
     .execute()
-  return rows.map(({ body }) => JSON.parse(body) as ApiIncident)
+  return rows.map(({ body }) => incidentIn(body))
+}
+
+/** Those of earlier versions had no canary. */
+function incidentIn(body: string): ApiIncident {
+  return { canary: null, ...(JSON.parse(body) as Omit<ApiIncident, 'canary'>) }
 }
 
 interface Opening {

@@ -1,0 +1,82 @@
+/** The parts of the canary that need no engine: what a record says, what a second counted. */
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import fc from 'fast-check'
+import { keyedHash } from '../io/signing.ts'
+import { type CanaryRecord, readRecord, recordText } from './record.ts'
+import { Seconds } from './seconds.ts'
+
+const KEY = keyedHash('a token', 'holdfast canary 1')
+const RECORD: CanaryRecord = {
+  v: 1,
+  platform: 'shop',
+  group: 'orders',
+  run: 'server-1',
+  n: 7,
+  wallMs: 1_700_000_000_000,
+}
+const PLACE = { platform: 'shop', group: 'orders', run: 'server-1', n: 7, sentMax: 10, key: KEY }
+
+describe('a record', () => {
+  it('is taken where it was put, and nowhere else', () => {
+    const text = recordText(RECORD, KEY)
+    assert.deepEqual(readRecord(text, PLACE), { ok: true, n: 7 })
+    assert.deepEqual(readRecord(text, { ...PLACE, n: null }), { ok: true, n: 7 })
+    const elsewhere = [
+      ...[{ group: 'carts' }, { platform: 'other' }, { run: 'server-2' }, { n: 8 }, { sentMax: 6 }, { key: 'other' }],
+    ]
+    for (const change of elsewhere)
+      assert.equal(readRecord(text, { ...PLACE, ...change }).ok, false, JSON.stringify(change))
+  })
+
+  it('is seen to be edited, wherever a byte of it differs, and nonsense is no error', () => {
+    const text = recordText(RECORD, KEY)
+    fc.assert(
+      fc.property(fc.nat(text.length - 1), fc.integer({ min: 1, max: 0x7e }), (at, by) => {
+        const other = String.fromCharCode(text.charCodeAt(at) ^ by)
+        const edited = text.slice(0, at) + other + text.slice(at + 1)
+        return !readRecord(edited, PLACE).ok
+      }),
+    )
+    fc.assert(fc.property(fc.string(), (nonsense) => !readRecord(nonsense, PLACE).ok))
+  })
+})
+
+describe('the last half hour by seconds', () => {
+  it('counts what was counted, whatever the order of the ring', () => {
+    const attempts = fc.array(
+      fc.record({ kind: fc.constantFrom('ok' as const, 'fail' as const, 'info' as const), afterMs: fc.nat(30_000) }),
+    )
+    fc.assert(
+      fc.property(attempts, (all) => {
+        const seconds = new Seconds()
+        let nowMs = 5_000_000
+        const times: { readonly kind: string; readonly ms: number }[] = []
+        for (const { kind, afterMs } of all) {
+          nowMs += afterMs
+          seconds.add(kind, nowMs)
+          times.push({ kind, ms: nowMs })
+        }
+        const fromMs = nowMs - 200_000
+        const series = seconds.series(fromMs, nowMs)
+        const inside = (kind: string) => times.filter((one) => one.kind === kind && one.ms >= series.fromMs).length
+        const sum = (counts: readonly number[]) => counts.reduce((a, b) => a + b, 0)
+        assert.deepEqual(
+          [sum(series.acked), sum(series.failed), sum(series.unknown)],
+          [inside('ok'), inside('fail'), inside('info')],
+        )
+      }),
+    )
+  })
+
+  it('forgets what is older, and joins seconds where there are too many', () => {
+    const seconds = new Seconds()
+    seconds.add('ok', 1_000)
+    seconds.add('fail', 3_600_000)
+    const { acked, failed, stepMs, fromMs } = seconds.series(0, 3_600_000)
+    assert.ok(acked.length <= 240)
+    assert.equal(stepMs, 8_000)
+    assert.ok(fromMs > 1_000_000)
+    assert.deepEqual([acked.reduce((a, b) => a + b, 0), failed.reduce((a, b) => a + b, 0)], [0, 1])
+  })
+})
