@@ -46,6 +46,7 @@ describe('the dashboard in a browser', { skip, timeout: 400_000 }, () => {
     await platform.store().says(/ready at/)
     for (const [at, member] of platform.members.entries()) agents.set(member, platform.agent(`a${at + 1}`))
     for (const agent of agents.values()) await agent.says(/ready at/)
+    await platform.router().says(/ready at/)
     await startServer()
     code = /one-time code[^:]*: (\S+)/.exec(server.text)?.[1] ?? ''
     browser = await openBrowser(chromium ?? '')
@@ -108,6 +109,9 @@ describe('the dashboard in a browser', { skip, timeout: 400_000 }, () => {
       await page.locator(`[data-phase="${phase}"].reached`).waitFor()
     }
     await page.locator('.events li').first().waitFor()
+    // What clients saw of it stands beneath, and with a figure once the primary was looked through.
+    await page.locator('.attempts svg[role="img"]').waitFor()
+    await page.getByText(/^[\d.]+ m?s \(± 500 ms\)$/).waitFor()
   })
 
   test('an operator asks for a switchover, an approver agrees, both see it happen', async (t) => {
@@ -191,6 +195,7 @@ describe('the dashboard in a browser', { skip, timeout: 400_000 }, () => {
           .getByText(/ closed$/)
           .first()
           .waitFor()
+      if (path === '/groups/orders') await admin.page.locator('[data-replica]').first().waitFor()
       await lookAt(admin, name)
     }
     await admin.page.goto('/incidents')

@@ -4,6 +4,7 @@ import './style/tokens.css'
 import './style/frame.css'
 import './style/parts.css'
 import './style/screens.css'
+import './style/canary.css'
 import './style/plans.css'
 import { applyTheme, storedTheme } from './theme.ts'
 

@@ -26,6 +26,7 @@ export const ERRORS = {
     title: 'The request is larger than anything that makes sense here',
   },
   HF_BUSY: { status: 503, retryable: true, title: 'Too much is asked at the same time' },
+  HF_CANARY_IMPOSSIBLE: { status: 409, retryable: false, title: 'Nobody is described to write as a client' },
   HF_CHROMIUM_MISSING: { status: 500, retryable: false, title: 'There is no Chromium that prints' },
   HF_CODE_INVALID: { status: 401, retryable: false, title: 'The one-time code is not valid' },
   HF_CONFIG_INVALID: { status: 400, retryable: false, title: 'The description has mistakes' },

@@ -17,14 +17,20 @@ interface ChartProps {
   readonly format: (value: number) => string
   /** Values jump; nothing lies between. */
   readonly steps?: boolean
+  /** Default: bytes. */
+  readonly unit?: Unit
+  /** A line to stay below. */
+  readonly limit?: { readonly label: string; readonly value: number } | null
 }
+
+type Unit = 'bytes' | 'ms'
 
 const HEIGHT = 150
 const REDRAW_MS = 1_000
 /** Five that differ in brightness as well; more lines begin anew with a dash. */
 const COLOURS = 5
 
-export function Chart({ title, lines, format, steps = false }: ChartProps) {
+export function Chart({ title, lines, format, steps = false, unit = 'bytes', limit = null }: ChartProps) {
   const store = useStore()
   const box = useRef<HTMLDivElement>(null)
   const [now, setNow] = useState<readonly (number | null)[]>([])
@@ -33,10 +39,13 @@ export function Chart({ title, lines, format, steps = false }: ChartProps) {
   useEffect(() => {
     const place = box.current
     if (place === null) return
-    const data = (): uPlot.AlignedData =>
-      aligned(lines.map(({ track }) => store.figures.track(track))) as uPlot.AlignedData
+    const data = (): uPlot.AlignedData => {
+      const columns = aligned(lines.map(({ track }) => store.figures.track(track)))
+      const level = limit === null ? [] : [(columns[0] ?? []).map(() => limit.value)]
+      return [...columns, ...level] as uPlot.AlignedData
+    }
     const make = (): uPlot => {
-      const options = optionsOf({ place, lines, steps, format: (value) => form.current(value) })
+      const options = optionsOf({ place, lines, steps, unit, limit, format: (value) => form.current(value) })
       return new uPlot(options, data(), place)
     }
     let plot = make()
@@ -59,7 +68,7 @@ export function Chart({ title, lines, format, steps = false }: ChartProps) {
       stopColours()
       plot.destroy()
     }
-  }, [store, lines, steps])
+  }, [store, lines, steps, unit, limit])
   const told = lines.map(({ label }, index) => {
     const value = now[index] ?? null
     return `${label} ${value === null ? 'not known' : format(value)}`
@@ -75,6 +84,12 @@ export function Chart({ title, lines, format, steps = false }: ChartProps) {
             {told[index]}
           </li>
         ))}
+        {limit !== null && (
+          <li>
+            <span className="stroke stroke-limit" aria-hidden="true" />
+            {limit.label} {format(limit.value)}
+          </li>
+        )}
       </ul>
     </figure>
   )
@@ -84,10 +99,12 @@ interface Drawing {
   readonly place: HTMLElement
   readonly lines: readonly ChartLine[]
   readonly steps: boolean
+  readonly unit: Unit
+  readonly limit: { readonly value: number } | null
   readonly format: (value: number) => string
 }
 
-function optionsOf({ place, lines, steps, format }: Drawing): uPlot.Options {
+function optionsOf({ place, lines, steps, unit, limit, format }: Drawing): uPlot.Options {
   const colour = (name: string): string => getComputedStyle(document.documentElement).getPropertyValue(name).trim()
   const ink = colour('--dim')
   const grid = { stroke: colour('--line'), width: 1 }
@@ -97,7 +114,7 @@ function optionsOf({ place, lines, steps, format }: Drawing): uPlot.Options {
     height: HEIGHT,
     legend: { show: false },
     cursor: { show: false },
-    scales: { y: { range: (_, __, max) => [0, steps ? 1.2 : Math.max(max ?? 0, 1_024) * 1.1] } },
+    scales: { y: { range: (_, __, max) => [0, steps ? 1.2 : Math.max(max ?? 0, FLOOR[unit]) * 1.1] } },
     axes: [
       { stroke: ink, grid, ticks: grid, space: 90, values: '{HH}:{mm}:{ss}', font: '11px system-ui, sans-serif' },
       {
@@ -106,7 +123,7 @@ function optionsOf({ place, lines, steps, format }: Drawing): uPlot.Options {
         ticks: grid,
         size: 68,
         font: '11px system-ui, sans-serif',
-        ...(steps ? { splits: () => [0, 1] } : { incrs: BYTE_STEPS }),
+        ...(steps ? { splits: () => [0, 1] } : { incrs: STEPS[unit] }),
         values: (_, splits) => splits.map(format),
       },
     ],
@@ -119,12 +136,18 @@ function optionsOf({ place, lines, steps, format }: Drawing): uPlot.Options {
         points: { show: false },
         ...(index >= COLOURS ? { dash: [6, 3] } : {}),
       })),
+      ...(limit === null ? [] : [{ stroke: colour('--bad'), width: 1, dash: [2, 3], points: { show: false } }]),
     ],
   }
 }
 
-/** Round numbers of bytes. */
-const BYTE_STEPS = Array.from({ length: 44 }, (_, power) => 2 ** power)
+/** Round numbers: of bytes, and of milliseconds up to hours. */
+const STEPS: Readonly<Record<Unit, number[]>> = {
+  bytes: Array.from({ length: 44 }, (_, power) => 2 ** power),
+  ms: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 30_000, 60_000, 300_000, 600_000, 3_600_000],
+}
+/** A chart of nothing is not drawn as a mountain. */
+const FLOOR: Readonly<Record<Unit, number>> = { bytes: 1_024, ms: 20 }
 
 function onColours(redraw: () => void): () => void {
   const system = window.matchMedia('(prefers-color-scheme: dark)')

@@ -1,4 +1,4 @@
-/** Live charts of one group, since this page was opened: how far each copy is behind, and who was open for writes. */
+/** Live charts of what the agents tell of one group, since this page was opened; what clients see has its own. */
 import type { ApiGroup } from '@holdfast/client'
 import { useMemo } from 'react'
 import { bytesText } from '../words.ts'
@@ -7,17 +7,11 @@ import { Chart } from './chart.tsx'
 export function GroupCharts({ group }: { readonly group: ApiGroup }) {
   const names = group.members.map(({ member }) => member).join(' ')
   const members = useMemo(() => names.split(' '), [names])
-  const { writer } = group
-  const lag = useMemo(
-    () => members.filter((member) => member !== writer).map((member) => ({ track: `lag ${member}`, label: member })),
-    [members, writer],
-  )
   const open = useMemo(() => members.map((member) => ({ track: `open ${member}`, label: member })), [members])
   const loss = useMemo(() => [{ track: `loss ${group.group}`, label: 'loss' }], [group.group])
   return (
     <div className="charts">
-      <Chart title="Behind, by member" lines={lag} format={bytesText} />
-      <Chart title="Lost if the primary's site burned" lines={loss} format={bytesText} />
+      <Chart title="Lost if the primary's site burned, by counters (a prediction)" lines={loss} format={bytesText} />
       <Chart title="Open for writes" lines={open} format={(value) => (value > 0 ? 'open' : 'closed')} steps />
     </div>
   )

@@ -1,5 +1,5 @@
 /** What moves all the time, kept for the charts: the newest minutes, bounded, one column of numbers a line. */
-import type { ApiFigures } from '@holdfast/client'
+import type { ApiCanaryFigures, ApiFigures } from '@holdfast/client'
 
 /** Ten minutes at one a second. */
 export const POINTS_MAX = 600
@@ -8,6 +8,9 @@ export interface Track {
   readonly atMs: number[]
   readonly values: (number | null)[]
 }
+
+/** What was not measured is a gap in the line. */
+const SERVED = { up: 1, down: 0, starting: null, unmeasured: null } as const
 
 export class FigureHistory {
   readonly #tracks = new Map<string, Track>()
@@ -18,6 +21,15 @@ export class FigureHistory {
       this.#push(`open ${member}`, figures.wallMs, writableForMs > 0 ? 1 : 0)
     }
     for (const { group, lossBytes } of figures.groups) this.#push(`loss ${group}`, figures.wallMs, lossBytes)
+  }
+
+  addCanary({ wallMs, groups }: ApiCanaryFigures): void {
+    for (const { group, writes, reads, latencyMs, replicas } of groups) {
+      this.#push(`write ${group}`, wallMs, writes === 'up' ? latencyMs : null)
+      this.#push(`served writes ${group}`, wallMs, SERVED[writes])
+      this.#push(`served reads ${group}`, wallMs, SERVED[reads])
+      for (const { member, lacksMs } of replicas) this.#push(`stale ${member}`, wallMs, lacksMs)
+    }
   }
 
   /** A break in the lines: nobody told us anything meanwhile. */

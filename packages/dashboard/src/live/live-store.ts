@@ -60,6 +60,7 @@ export class LiveStore {
 
   #take(message: StreamMessage): void {
     if (message.type === 'figures') this.figures.add(message.data)
+    if (message.type === 'canary') this.figures.addCanary(message.data)
     this.#set(afterMessage(this.#state, message, nowMs()))
     // The stream tells what changes from here on; what was before is asked once for each connection.
     if (message.type === 'platform') void this.#loadPast()

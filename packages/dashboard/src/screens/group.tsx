@@ -2,14 +2,16 @@
 import type { ApiExplanation, ApiGroup, ApiMember, ApiSession } from '@holdfast/client'
 import { GroupCharts } from '../charts/group-charts.tsx'
 import { useLive, useWallMs } from '../live/use-live.tsx'
+import { lostNow } from '../measured.ts'
 import { EventList } from '../parts/event-list.tsx'
 import { Fact } from '../parts/fact.tsx'
 import { GroupActions } from '../parts/group-actions.tsx'
+import { GroupCanary } from '../parts/group-canary.tsx'
 import { MovePanel } from '../parts/move-panel.tsx'
 import { Badge, Empty, Section, TableBox, TONE_OF, TroubleBox } from '../parts/pieces.tsx'
 import { useAnswer } from '../parts/use-answer.ts'
 import { Link } from '../place.tsx'
-import { availabilityOf, lossText, proofText, standingOf } from '../standing.ts'
+import { availabilityOf, proofText, standingOf } from '../standing.ts'
 import { GroupMap } from '../topology/group-map.tsx'
 import { bytesText, countText, detailText, durationText, shareText } from '../words.ts'
 
@@ -43,7 +45,8 @@ export function GroupScreen({ name, session }: { readonly name: string; readonly
       </Section>
       <Members group={group} />
       <Moves group={group} session={session} />
-      <Section title="Live">
+      <GroupCanary group={group} />
+      <Section title="What the agents see">
         <GroupCharts group={group} />
       </Section>
       <Section title="What happened">
@@ -57,18 +60,15 @@ function Facts({ group }: { readonly group: ApiGroup }) {
   const incidents = useLive((state) => state.incidents)
   const services = useLive((state) => state.platform?.services)
   const wallMs = useWallMs()
+  const canary = useLive((state) => state.canary)
+  const [lost, because] = lostNow(canary, [group.group], group.loss)
   const up = availabilityOf(group, incidents, wallMs, DAY_MS)
   const rtoMs = services?.find((service) => service.groups.includes(group.group))?.rtoMs ?? null
   const longest = Math.max(0, ...incidents.flatMap((one) => (one.group === group.group ? [one.writeGapMs ?? 0] : [])))
   return (
     <dl className="facts">
       <Fact name="Safe now?" value={group.verdict.safe ? 'Yes' : 'No'} more={group.verdict.because} wide />
-      <Fact
-        name="Lost this second?"
-        value={lossText(group.loss)}
-        more={`if the primary's site burned: ${group.loss.because}`}
-        wide
-      />
+      <Fact name="Lost this second?" value={lost} more={`if the primary's site burned. ${because}`} wide />
       <Fact name="Last proved?" value={proofText(incidents, [group.group], wallMs) ?? 'Never'} more="" wide />
       <Fact
         name="Writer"
@@ -76,7 +76,7 @@ function Facts({ group }: { readonly group: ApiGroup }) {
         more={`epoch ${group.epoch}, lease of ${durationText(group.ttlMs)}, ${group.phase}`}
       />
       <Fact
-        name="Writes, 24 h"
+        name="Some member open for writes, 24 h"
         value={shareText(up.share)}
         more={`${countText(up.gaps, 'gap')}, ${durationText(up.downMs)} in all`}
       />

@@ -1,6 +1,8 @@
 /** One incident: its phases in order with their times and reasons, and every decision that belongs to it. */
 import type { ApiIncident } from '@holdfast/client'
 import { useLive, useWallMs } from '../live/use-live.tsx'
+import { lostText, outageText } from '../measured.ts'
+import { AttemptBars } from '../parts/attempt-bars.tsx'
 import { EventList } from '../parts/event-list.tsx'
 import { Badge, Empty, Section, TroubleBox } from '../parts/pieces.tsx'
 import { useAnswer } from '../parts/use-answer.ts'
@@ -41,6 +43,7 @@ export function Incident({ id }: { readonly id: string }) {
       <Numbers incident={incident} />
       <Section title="Timeline">
         <Timeline incident={incident} />
+        <Clients incident={incident} />
       </Section>
       <Section title="Decisions">
         {events.trouble !== null && <TroubleBox trouble={events.trouble} />}
@@ -55,7 +58,12 @@ function Numbers({ incident }: { readonly incident: ApiIncident }) {
   const wallMs = useWallMs()
   const rows: readonly (readonly [string, string])[] = [
     ['Began', momentText(incident.openedMs)],
-    ['Without writes', incident.writeGapMs === null ? 'no gap was seen' : durationText(incident.writeGapMs)],
+    ['Clients without writes', outageText(incident.canary)],
+    ['Acknowledged and lost', lostText(incident.canary)],
+    [
+      'No member open, as agents saw',
+      incident.writeGapMs === null ? 'no gap was seen' : durationText(incident.writeGapMs),
+    ],
     ['Until healthy', durationText((incident.closedMs ?? wallMs) - incident.openedMs)],
     ['Primary', `${incident.from ?? 'nobody'} → ${incident.to ?? 'nobody yet'}`],
     ['Epoch', `${incident.fromEpoch} → ${incident.toEpoch ?? incident.fromEpoch}`],
@@ -72,6 +80,22 @@ function Numbers({ incident }: { readonly incident: ApiIncident }) {
       ))}
     </dl>
   )
+}
+
+/** Asked again while more may come: a moment after its end clients' figures are complete. */
+const CLIENTS_MS = 2_000
+const CLIENTS_LATE_MS = 60_000
+
+function Clients({ incident }: { readonly incident: ApiIncident }) {
+  const wallMs = useWallMs()
+  const coming =
+    incident.closedMs === null || (incident.canary === null && wallMs - incident.closedMs < CLIENTS_LATE_MS)
+  const turn = coming ? Math.floor(wallMs / CLIENTS_MS) : incident.canary === null ? 'none' : 'over'
+  const { value, trouble } = useAnswer('incidentCanary', { params: { id: incident.id } }, turn)
+  if (trouble !== null) return <TroubleBox trouble={trouble} />
+  if (value === null) return null
+  if (value.series === null) return <p className="dim">What clients saw of it was not measured.</p>
+  return <AttemptBars measured={value} />
 }
 
 function Timeline({ incident }: { readonly incident: ApiIncident }) {

@@ -1,14 +1,15 @@
 /** The first screen: one sentence for everything, then a card for each service or group with the three answers. */
-import type { ApiGroup, ApiService, ApiSession } from '@holdfast/client'
+import type { ApiGroup, ApiLoss, ApiService, ApiSession } from '@holdfast/client'
 import { automationOf } from '../live/live-state.ts'
 import { useLive, useWallMs } from '../live/use-live.tsx'
+import { lostNow } from '../measured.ts'
 import { EventList } from '../parts/event-list.tsx'
 import { Levers } from '../parts/levers.tsx'
 import { Badge, Empty, Section, Shape, TONE_OF } from '../parts/pieces.tsx'
 import { PlanBadge } from '../parts/plan-progress.tsx'
 import { Link } from '../place.tsx'
 import { isOver, planWords, stepsDone } from '../plan-words.ts'
-import { headlineOf, lossText, objectiveText, placeText, proofText, serviceStanding, standingOf } from '../standing.ts'
+import { headlineOf, objectiveText, placeText, proofText, serviceStanding, standingOf } from '../standing.ts'
 import { countText } from '../words.ts'
 
 const EVENTS_SHOWN = 8
@@ -60,11 +61,13 @@ function Answers({
   groups,
 }: {
   readonly safe: readonly [string, string]
-  readonly loss: readonly [string, string]
+  readonly loss: ApiLoss
   readonly groups: readonly string[]
 }) {
   const incidents = useLive((state) => state.incidents)
   const wallMs = useWallMs()
+  const canary = useLive((state) => state.canary)
+  const [lost, because] = lostNow(canary, groups, loss)
   const proof = proofText(incidents, groups, wallMs)
   const never =
     groups.length === 1 ? 'no change of primary is on record' : 'not every group of it has changed its primary'
@@ -76,7 +79,7 @@ function Answers({
       </dd>
       <dt>Lost this second?</dt>
       <dd>
-        <strong>{loss[0]}</strong> <span className="dim">{loss[1]}</span>
+        <strong>{lost}.</strong> <span className="dim">{because}</span>
       </dd>
       <dt>Last proved?</dt>
       <dd>
@@ -108,7 +111,7 @@ function GroupCard({ group }: { readonly group: ApiGroup }) {
       </header>
       <Answers
         safe={[group.verdict.safe ? 'Yes.' : 'No.', group.verdict.because]}
-        loss={[`${lossText(group.loss)}.`, `If the primary's site burned: ${group.loss.because}`]}
+        loss={group.loss}
         groups={[group.group]}
       />
       <p className="card-foot">
@@ -144,7 +147,7 @@ function ServiceCard({ service, groups }: { readonly service: ApiService; readon
       )}
       <Answers
         safe={[service.verdict.safe ? 'Yes.' : 'No.', service.verdict.because]}
-        loss={[`${lossText(service.loss)}.`, service.loss.because]}
+        loss={service.loss}
         groups={service.groups}
       />
       <p className="card-foot">

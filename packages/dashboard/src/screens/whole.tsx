@@ -1,13 +1,14 @@
 /** One service: its answers, its order, the plan that moves it, and every plan before. */
 import type { ApiService, ApiSession } from '@holdfast/client'
 import { useLive, useWallMs } from '../live/use-live.tsx'
+import { lostNow } from '../measured.ts'
 import { EventList } from '../parts/event-list.tsx'
 import { Fact } from '../parts/fact.tsx'
 import { MovePanel } from '../parts/move-panel.tsx'
 import { Badge, Empty, Section, TONE_OF } from '../parts/pieces.tsx'
 import { PlanHistory } from '../parts/plan-history.tsx'
 import { Link } from '../place.tsx'
-import { lossText, objectiveText, placeText, proofText, serviceStanding } from '../standing.ts'
+import { objectiveText, placeText, proofText, serviceStanding } from '../standing.ts'
 import { OrderMap } from '../topology/order-map.tsx'
 import { durationText } from '../words.ts'
 
@@ -72,10 +73,12 @@ function Facts({ service }: { readonly service: ApiService }) {
   const incidents = useLive((state) => state.incidents)
   const wallMs = useWallMs()
   const objective = objectiveText(service)
+  const canary = useLive((state) => state.canary)
+  const [lost, because] = lostNow(canary, service.groups, service.loss)
   return (
     <dl className="facts">
       <Fact name="Safe now?" value={service.verdict.safe ? 'Yes' : 'No'} more={service.verdict.because} wide />
-      <Fact name="Lost this second?" value={lossText(service.loss)} more={service.loss.because} wide />
+      <Fact name="Lost this second?" value={lost} more={because} wide />
       <Fact
         name="Last proved?"
         value={proofText(incidents, service.groups, wallMs) ?? 'Never'}

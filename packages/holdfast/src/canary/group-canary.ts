@@ -52,6 +52,11 @@ export class GroupCanary {
       this.#meter = openMeter(id, this.#writers.ledger.acks, this.#options.clock.nowMs())
   }
 
+  /** Looks through the primary with the next write. */
+  lookNow(): void {
+    this.#writers.lookNow()
+  }
+
   closeIncident(): void {
     this.#meter = null
   }

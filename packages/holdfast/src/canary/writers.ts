@@ -89,6 +89,10 @@ export class Writers {
     void this.#write(slot, way)
   }
 
+  lookNow(): void {
+    this.#checkDue = true
+  }
+
   /** Also told of by whoever reads elsewhere. */
   verify(records: readonly Stored[], where: string): readonly number[] {
     const { platform, group, run, key } = this.#options

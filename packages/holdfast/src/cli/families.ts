@@ -2,6 +2,7 @@
 import type { Command } from 'commander'
 import { registerAlerts } from './alerts-command.ts'
 import { registerAudit } from './audit-command.ts'
+import { registerCanary } from './canary-command.ts'
 import { registerDiscover } from './discover-command.ts'
 import { registerDrill } from './drill/command.ts'
 import { registerEvidence } from './evidence-command.ts'
@@ -23,6 +24,7 @@ const FAMILIES = [
   registerUp,
   registerStatus,
   registerExplain,
+  registerCanary,
   registerMoves,
   registerSiteMoves,
   registerRestart,

@@ -6,13 +6,10 @@ import { serviceCanarySchema } from '../api/canary.ts'
 import { memberWords, PASSWORD, type Session, type TestServer, testServer, until } from '../server.fixture.ts'
 import { eventOfFinding, outageBegan, outageOver } from './findings.ts'
 
-const SERVICES = `services:
-  - { name: checkout, groups: [{ group: orders }], home: north, objectives: { rto: 60s, rpo: 0s } }
-`
 let server: TestServer
 let root: Session
 before(async () => {
-  server = await testServer({ more: SERVICES })
+  server = await testServer()
   root = await server.admin()
   await until('the group is seen', async () =>
     (await server.ask('GET', '/platform', { session: root })).text.includes('"writer":"orders-1"'),
@@ -32,7 +29,7 @@ describe('a group without an application', () => {
   })
 
   it('makes its service not measured', async () => {
-    const answer = await server.ask('GET', '/services/checkout/canary', { session: root })
+    const answer = await server.ask('GET', '/services/shop/canary', { session: root })
     assert.deepEqual(serviceCanarySchema.parse(answer.json), answer.json)
     assert.deepEqual([answer.json.condition, answer.json.risk], ['unmeasured', null])
     assert.equal((await server.ask('GET', '/services/other/canary', { session: root })).status, 404)
@@ -42,7 +39,7 @@ describe('a group without an application', () => {
     const body = { user: 'vera', password: PASSWORD, grants: [] }
     await server.ask('POST', '/users', { session: root, body })
     const vera = await server.login('vera', PASSWORD)
-    for (const path of ['/groups/orders/canary', '/services/checkout/canary', '/incidents/x/canary']) {
+    for (const path of ['/groups/orders/canary', '/services/shop/canary', '/incidents/x/canary']) {
       assert.equal((await server.ask('GET', path, { session: vera })).status, 403, path)
     }
   })
