@@ -30,10 +30,10 @@ const CLOCK_STEPS: readonly string[] = ['+3600', '-3600', '+2', '-2', '+31536000
 const SPLIT_PAUSE_MS = 20
 /** One way; there and back it has to stay below the deadline of a request, or no answer is believed. */
 const LATE_MS: readonly number[] = [30, 65, 120, 230]
-const VERY_LATE_MS: readonly number[] = [65, 230, 900, 1_200]
+const VERY_LATE_MS: readonly number[] = [65, 230, 1_200, 2_400]
 /** Some beats pass with late answers. */
 const LATE_FOR_MS = { low: 1_500, high: 4_500 }
-const VERY_LATE_FOR_MS = { low: 3_000, high: 9_000 }
+const VERY_LATE_FOR_MS = { low: 5_000, high: 14_000 }
 const CUT_AFTER_BYTES: readonly number[] = [0, 1, 7, 100, 900, 9_000]
 
 function freezing(what: string, aim: Aim, parts: readonly Part[], excuses = true): FaultKind {

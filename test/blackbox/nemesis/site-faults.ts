@@ -5,7 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Service } from '../contract.ts'
 import { type FaultKind, HOST, killing, nothing, places, type Strike } from './kinds.ts'
-import { type Back, between, cut, kill, restart } from './ways.ts'
+import { type Back, between, cut, kill } from './ways.ts'
 
 /** A site is away for longer than a host: its groups fail over, and then a plan begins. */
 const STRETCH = 2
@@ -84,16 +84,14 @@ async function twoMovers(strike: Strike): Promise<Back> {
 async function loseInTurn(strike: Strike): Promise<Back> {
   const { field, at, chance } = strike
   const others = field.memberHosts.filter((host) => !at.includes(host))
-  const here = places(strike, HOST)
-  const there = places({ ...strike, at: others }, HOST)
-  kill(field, here)
+  const here = kill(field, places(strike, HOST))
   await inTime(strike, IN_TURN_MS)
-  kill(field, there)
+  const there = kill(field, places({ ...strike, at: others }, HOST))
   const [first, last] = chance.chance(0.5) ? [here, there] : [there, here]
   return async () => {
-    restart(field, first)
+    await first()
     await inTime({ ...strike, signal: NEVER }, IN_TURN_MS)
-    restart(field, last)
+    await last()
   }
 }
 

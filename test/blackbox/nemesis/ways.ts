@@ -2,7 +2,13 @@
  * What the nemesis can do to processes and links, each with its way back. Signals only processes that the subject named
  * a moment before, each by its id; links belong to the world. Which fault does what stands in `faults.ts`.
  */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { identify, isAlive } from '../../../packages/holdfast/src/io/process-tree.ts'
 import type { Lane, LinkShape, Part, Subject, World } from '../contract.ts'
+
+/** A killed process needs a turn on a core to end. */
+const DEAD_MS = 10_000
+const DEAD_LOOK_MS = 5
 
 /** What a fault is done with. */
 export interface Field {
@@ -40,12 +46,20 @@ export function signalAll(pids: readonly number[], signal: NodeJS.Signals): numb
   return reached
 }
 
-/** All at once: everything is stopped before anything is killed, so that nobody sees another one die. */
+/**
+ * All at once: everything is stopped before anything is killed, so that nobody sees another one die. The way back waits
+ * for the dead: on a busy machine a process lives on for a while after its signal, and what lives is not started.
+ */
 export function kill(field: Field, places: readonly Place[]): Back {
   const pids = places.flatMap(({ host, part, group }) => field.subject.pids(host, part, group))
+  const struck = pids.flatMap((pid) => identify(pid) ?? [])
   if (pids.length > 1) signalAll(pids, 'SIGSTOP')
   signalAll(pids, 'SIGKILL')
-  return async () => restart(field, places)
+  return async () => {
+    const endMs = performance.now() + DEAD_MS
+    while (struck.some(isAlive) && performance.now() < endMs) await sleep(DEAD_LOOK_MS)
+    restart(field, places)
+  }
 }
 
 /** Starts what is not running. A part that another part starts (guard, engine) is left to that one. */
