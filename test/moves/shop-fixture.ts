@@ -81,8 +81,20 @@ export class Shop {
     return running
   }
 
-  async startSites(sites: readonly string[]): Promise<void> {
-    const agents = sites.map((site) => this.run(site, ['agent', '--name', `${site}-1`]))
+  /** The same description with one word changed. */
+  changed(from: string, to: string): string {
+    const file = join(this.folder, 'changed.yaml')
+    if (!this.#text.includes(from)) throw new Error(`no ${from} in the description`)
+    writeFileSync(file, this.#text.replace(from, to))
+    return file
+  }
+
+  async stopSite(site: string): Promise<void> {
+    await this.#running.get(site)?.stop()
+  }
+
+  async startSites(sites: readonly string[], file = this.file): Promise<void> {
+    const agents = sites.map((site) => this.run(site, ['agent', '--name', `${site}-1`], file))
     for (const agent of agents) await agent.says(/ready at/)
   }
 

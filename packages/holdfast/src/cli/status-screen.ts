@@ -25,11 +25,17 @@ export function statusLines(view: PlatformView, paint: Paint): readonly string[]
   ]
 }
 
-function serviceLines({ service, home, at, groups }: ServiceView, paint: Paint): readonly string[] {
+function serviceLines({ service, home, comeHome, at, groups }: ServiceView, paint: Paint): readonly string[] {
   const each = groups.map(({ group, site }) => `${group} ${site === null ? 'has no primary' : `at ${site}`}`)
   if (at === null)
     return wrapped(`${paint.warn('not at one site')}: ${each.join(', ')}; home is ${home}`, `service ${service}: `)
-  return [`service ${service}: at ${at}${at === home ? ', its home' : `; home is ${home}`}`]
+  if (at === home) return [`service ${service}: at ${at}, its home`]
+  const back = {
+    ask: `it goes there on a person's word: holdfast move ${service} --home`,
+    'when-healthy': 'it goes there by itself once that is whole',
+    never: 'it stays',
+  }[comeHome]
+  return wrapped(`at ${at}; home is ${home}, ${back}`, `service ${service}: `)
 }
 
 function groupLines(view: GroupView, paint: Paint): readonly string[] {

@@ -53,6 +53,7 @@ export interface GroupView {
 export interface ServiceView {
   readonly service: string
   readonly home: string
+  readonly comeHome: 'never' | 'when-healthy' | 'ask'
   /** The site where all its groups are led; null: they are not at one site, or one has no primary. */
   readonly at: string | null
   /** Where each group is led; null: nobody may write. */
@@ -82,7 +83,7 @@ export function platformView(
 }
 
 function placed(
-  { name, home, groups: entries }: Platform['services'][number],
+  { name, home, comeHome, groups: entries }: Platform['services'][number],
   views: readonly GroupView[],
 ): ServiceView {
   const groups = entries.map(({ group }) => {
@@ -90,7 +91,7 @@ function placed(
     return { group, site: members.find((member) => member.writableForMs > 0)?.site ?? null }
   })
   const sites = new Set(groups.map(({ site }) => site))
-  return { service: name, home, at: sites.size === 1 ? (groups[0]?.site ?? null) : null, groups }
+  return { service: name, home, comeHome, at: sites.size === 1 ? (groups[0]?.site ?? null) : null, groups }
 }
 
 function silence(result: Result<AgentStatus> | undefined): string {
