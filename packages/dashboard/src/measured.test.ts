@@ -26,7 +26,7 @@ describe('what would be lost', () => {
     const loss = { kind: 'bytes', bytes: 2_048, because: 'the nearest was 2 KiB behind' } as const
     const measured = lostNow({ orders: figuresAs({}) }, ['orders'], loss)
     assert.equal(measured[0], 'Nothing')
-    assert.match(measured[1], /^Measured .* Counters predict: 2\.0 kib of log\.$/)
+    assert.match(measured[1], /^Measured .* Counters predict: 2\.0 KiB of log\.$/)
     assert.match(lostNow({}, ['orders'], loss)[1], /^A prediction, not measured/)
   })
 

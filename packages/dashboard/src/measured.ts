@@ -30,7 +30,12 @@ export function riskBecause({ records, member, site, lookedMsAgo }: ApiMeasuredR
 export function lostNow(canary: Figures, groups: readonly string[], loss: ApiLoss): readonly [string, string] {
   const risk = worstRisk(canary, groups)
   if (risk === null) return [lossText(loss), `A prediction, not measured: ${loss.because}.`]
-  return [riskText(risk), `${riskBecause(risk)} Counters predict: ${lossText(loss).toLowerCase()}.`]
+  return [riskText(risk), `${riskBecause(risk)} Counters predict: ${predicted(loss)}.`]
+}
+
+function predicted(loss: ApiLoss): string {
+  if (loss.kind === 'unknown') return 'not known'
+  return loss.bytes === 0 ? 'nothing' : lossText(loss)
 }
 
 export type Availability = ApiCanary['availability'][number]

@@ -1,4 +1,4 @@
-/** What became of a client's writes around an incident, second by second: beneath its timeline, on the same hours. */
+/** What became of a client's writes around an incident, second by second: beneath its timeline. */
 import type { ApiIncidentMeasured } from '@holdfast/client'
 import { clockText, countText } from '../words.ts'
 

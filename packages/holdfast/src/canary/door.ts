@@ -6,6 +6,7 @@ import pg from 'pg'
 import { pemText } from '../config/pem.ts'
 import type { Address, GroupSpec, Platform } from '../config/platform.ts'
 import { replicationOf } from '../config/settings.ts'
+import { demandScram } from '../engines/postgres/scram.ts'
 import { Line } from '../engines/redis/connection.ts'
 
 export interface Bounds {
@@ -15,8 +16,22 @@ export interface Bounds {
   readonly answerMs: number
 }
 
-/** Not connected yet. */
-export function postgresClient(group: GroupSpec, at: Address, { name, connectMs, answerMs }: Bounds): pg.Client {
+/** A connection that proved to be to our own server; throws when it cannot be had. */
+export async function connectPostgres(group: GroupSpec, at: Address, bounds: Bounds): Promise<pg.Client> {
+  const client = postgresClient(group, at, bounds)
+  // A server that others set up may ask for the password in the form it likes.
+  const assertProven = group.failover === 'observe' ? null : demandScram(client)
+  try {
+    await client.connect()
+    assertProven?.()
+    return client
+  } catch (error) {
+    void client.end().catch(() => {})
+    throw error
+  }
+}
+
+function postgresClient(group: GroupSpec, at: Address, { name, connectMs, answerMs }: Bounds): pg.Client {
   const client = new pg.Client({
     ...at,
     user: group.application?.user,

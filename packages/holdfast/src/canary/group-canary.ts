@@ -3,6 +3,7 @@ import { type Meter, metAck, metBad, metStall, openMeter } from '../core/canary/
 import { atRisk } from '../core/canary/records.ts'
 import { postgresLines } from './postgres-lines.ts'
 import { DoorReader, ReplicaReaders } from './readers.ts'
+import { serverRuns } from './record.ts'
 import { redisLines } from './redis-lines.ts'
 import { Seconds } from './seconds.ts'
 import type { CanaryOptions, CanaryView, Finding, Finished } from './settings.ts'
@@ -32,7 +33,8 @@ export class GroupCanary {
     }
     this.#options = options
     const { group, run, clock } = options
-    const engine = group.engine === 'redis' ? redisLines(group, run) : postgresLines(group, run)
+    const earlier = `${serverRuns(options.platform.name)}%`
+    const engine = group.engine === 'redis' ? redisLines(group, run) : postgresLines(group, run, earlier)
     const startMs = clock.nowMs() + delayMs
     this.#writers = new Writers(options, engine, startMs)
     this.#reader = new DoorReader(options, engine, this.#writers, startMs)

@@ -6,7 +6,7 @@ import { connect } from 'node:net'
 import pg from 'pg'
 import type { Address, GroupSpec } from '../config/platform.ts'
 import { KEPT } from '../core/canary/model.ts'
-import { postgresClient } from './door.ts'
+import { connectPostgres } from './door.ts'
 import { ANSWER_MS, type CanaryLine, type EngineLines, type Found, type Wrote } from './engine-lines.ts'
 
 export const TABLE = 'holdfast_canary'
@@ -16,7 +16,7 @@ const MAKE = `create table if not exists ${TABLE} (
 const WRITE = `with old as (delete from ${TABLE} where run = $1 and n <= $4)
   insert into ${TABLE} (run, n, record) values ($1, $2, $3)`
 /** What earlier runs of servers left; those of a person's command clean up behind themselves, unless killed. */
-const SWEEP = `delete from ${TABLE} where run <> $1 and (run like 'server-%' or made < now() - interval '1 hour')`
+const SWEEP = `delete from ${TABLE} where run <> $1 and (run like $2 or made < now() - interval '1 hour')`
 const READ = `select n, record from ${TABLE} where run = $1 order by n desc limit $2`
 const NEWEST = 1
 /** With room for what somebody else may have put there. */
@@ -30,15 +30,17 @@ const REFUSED = /^(28...|3D000|42501)$/
 /** The server went while it worked: a commit may have been written. */
 const UNSURE = /^(08...|57...|58...|XX...)$/
 
-export function postgresLines(group: GroupSpec, run: string): EngineLines {
+/** `earlier`: pattern of the runs that are over. */
+export function postgresLines(group: GroupSpec, run: string, earlier: string): EngineLines {
   const made = { table: false }
-  return { open: (at) => new PostgresLine({ group, at, run, made }) }
+  return { open: (at) => new PostgresLine({ group, at, run, earlier, made }) }
 }
 
 interface LineOptions {
   readonly group: GroupSpec
   readonly at: Address
   readonly run: string
+  readonly earlier: string
   /** Shared by the lines of a run. */
   readonly made: { table: boolean }
 }
@@ -109,13 +111,7 @@ class PostgresLine implements CanaryLine {
     if (this.#client !== null) return this.#client
     const { group, at } = this.#options
     const bounds = { name: 'holdfast canary', connectMs: ANSWER_MS, answerMs: ANSWER_MS }
-    const client = postgresClient(group, at, bounds)
-    try {
-      await client.connect()
-    } catch (error) {
-      void client.end().catch(() => {})
-      throw error
-    }
+    const client = await connectPostgres(group, at, bounds)
     if (this.#closed) {
       void client.end().catch(() => {})
       throw new Error('closed')
@@ -132,9 +128,9 @@ class PostgresLine implements CanaryLine {
 
   /** `if not exists` alone would ask for the right to create even where the table is. */
   async #prepare(client: pg.Client): Promise<void> {
-    const { run, made } = this.#options
+    const { run, made, earlier } = this.#options
     const { rows } = await client.query<{ there: boolean }>(`select to_regclass('${TABLE}') is not null as there`)
-    if (rows[0]?.there === true) await client.query(SWEEP, [run])
+    if (rows[0]?.there === true) await client.query(SWEEP, [run, earlier])
     else {
       await client.query(MAKE).catch((error: unknown) => {
         if (!MADE_TWICE.has(codeOf(error))) throw error

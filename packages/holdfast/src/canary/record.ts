@@ -22,6 +22,11 @@ export function canaryKey({ agents }: Platform): string | null {
   return token?.known === true ? keyedHash(token.reveal(), 'holdfast canary 1') : null
 }
 
+/** Runs of servers of a platform: one is over when the next begins. */
+export function serverRuns(platform: string): string {
+  return `server-${platform}-`
+}
+
 export function recordText(record: CanaryRecord, key: string): string {
   const text = canonicalJson(record)
   return `${keyedHash(key, text)} ${text}`

@@ -8,7 +8,7 @@ import type { Clock } from '../io/clock.ts'
 export interface CanaryOptions {
   readonly platform: Platform
   readonly group: GroupSpec
-  /** Begins with `server-` or `command-`. */
+  /** Begins with `serverRuns` or `command-`. */
   readonly run: string
   /** Signs the records. */
   readonly key: string

@@ -44,6 +44,8 @@ export class Writers {
   #n = 0
   #checkDue = false
   #lastTrouble = ''
+  /** Why it was last told that nothing is measured; null: it was told that something is. */
+  #toldBecause: string | null = ''
   #closed = false
 
   constructor(options: CanaryOptions, engine: EngineLines, startMs: number) {
@@ -112,8 +114,8 @@ export class Writers {
 
   async close(clean: boolean): Promise<void> {
     const way = this.#way()
-    this.#pause('it ends', this.#options.clock.nowMs())
     this.#closed = true
+    this.#take({ kind: 'pause', because: 'it ends', nowMs: this.#options.clock.nowMs() })
     for (const { line } of this.#slots) line?.close()
     if (!clean || way === null || this.#n === 0) return
     const line = this.#engine.open(way.at)
@@ -205,11 +207,13 @@ export class Writers {
   #pause(because: string, nowMs: number): void {
     if (this.#watched.condition === 'unmeasured' && this.#watched.because === because) return
     this.#take({ kind: 'pause', because, nowMs })
+    // Who is refused tries again and again, and is told of once.
+    if (because === this.#toldBecause) return
+    this.#toldBecause = because
     this.#options.onFinding({ kind: 'not-measured', because })
   }
 
   #take(event: WatchEvent): void {
-    const before = this.#watched.condition
     const { state, spans, told }: Step = stepWatch(this.#watched, event, this.#pace)
     this.#watched = state
     for (const span of spans) this.#options.onSpan('write', span)
@@ -219,7 +223,9 @@ export class Writers {
       if (one.kind === 'stalled') for (const slot of this.#slots) if (!slot.busy) this.#drop(slot)
       this.#options.onFinding(one)
     }
-    if (before === 'unmeasured' && state.condition !== 'unmeasured') this.#options.onFinding({ kind: 'measured' })
+    if (state.condition !== 'up' || this.#toldBecause === null) return
+    this.#toldBecause = null
+    this.#options.onFinding({ kind: 'measured' })
   }
 
   #drop(slot: Slot): void {

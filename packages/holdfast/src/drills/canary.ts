@@ -6,7 +6,7 @@
  * come is a failure, not a loss: only what was acknowledged can be lost.
  */
 import type pg from 'pg'
-import { confirmationsOf, postgresClient, redisLine } from '../canary/door.ts'
+import { confirmationsOf, connectPostgres, redisLine } from '../canary/door.ts'
 import type { GroupSpec, Platform, RouterDoor } from '../config/platform.ts'
 import type { CanaryAck, Found } from '../core/drill/figures.ts'
 import type { Line } from '../engines/redis/connection.ts'
@@ -110,11 +110,10 @@ export function canaryDoor(platform: Platform, group: GroupSpec, drill: string):
 
 function postgresDoor(group: GroupSpec, door: RouterDoor, drill: string): CanaryDoor {
   const bounds = { name: 'holdfast drill', connectMs: CONNECT_MS, answerMs: ANSWER_MS }
-  const client = (at: RouterDoor['listen']): pg.Client => postgresClient(group, at, bounds)
+  const client = (at: RouterDoor['listen']): Promise<pg.Client> => connectPostgres(group, at, bounds)
   const once = async <T>(at: RouterDoor['listen'], work: (one: pg.Client) => Promise<T>): Promise<T> => {
-    const one = client(at)
+    const one = await client(at)
     try {
-      await one.connect()
       return await work(one)
     } finally {
       void one.end().catch(() => {})
@@ -129,11 +128,7 @@ function postgresDoor(group: GroupSpec, door: RouterDoor, drill: string): Canary
         await one.query(`delete from ${TABLE} where drill <> $1`, [drill])
       }),
     open: async () => {
-      const one = client(door.listen)
-      await one.connect().catch((error: unknown) => {
-        void one.end().catch(() => {})
-        throw error
-      })
+      const one = await client(door.listen)
       return {
         write: async (n) => {
           await one.query(`insert into ${TABLE} values ($1, $2)`, [drill, n])

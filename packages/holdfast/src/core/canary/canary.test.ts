@@ -231,6 +231,9 @@ describe('what is lost', () => {
     assert.equal(ledger.acks.length, KEPT)
     const kept = new Set(range(KEPT + 1, KEPT * 2))
     assert.equal(judge(ledger, { numbers: kept, askedMs: 1e9 }).loss, null)
+    // Attempts that failed used up numbers: what was acknowledged before them is old though little came after it.
+    const gaps = ledgerOf([...range(1, 10), KEPT + 50])
+    assert.equal(judge(gaps, { numbers: new Set([KEPT + 50]), askedMs: 1e9 }).loss, null)
     const nothing = judge(ledger, { numbers: new Set<number>(), askedMs: 1e9 })
     assert.equal(nothing.loss?.atLeast, true)
     assert.ok(nothing.ledger.lost.length <= KEPT)

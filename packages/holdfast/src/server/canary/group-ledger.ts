@@ -4,6 +4,7 @@
  */
 import type { ApiCanaryNow, ApiGroup, ApiIncident, ApiIncidentCanary, ApiIncidentMeasured } from '@holdfast/client'
 import { GroupCanary } from '../../canary/group-canary.ts'
+import { serverRuns } from '../../canary/record.ts'
 import type { CanaryView, Finding, Finished } from '../../canary/settings.ts'
 import type { GroupSpec, Platform } from '../../config/platform.ts'
 import { type Gap, type Meter, worstGap } from '../../core/canary/incident.ts'
@@ -22,6 +23,9 @@ const TOLD_AFTER_MS = 1_000
 const AGAIN_MS = 10_000
 /** For the first look at the primary after an incident; without it the loss is told as not known. */
 const LOOK_MS = 30_000
+/** As many as an incident may find, one after the other. */
+const LOSSES_MAX = 20
+const LOST_BEFORE_MS = 15_000
 /** Drawn before and after an incident. */
 const BEFORE_MS = 10_000
 const AFTER_MS = 3_000
@@ -51,14 +55,22 @@ export class GroupLedger {
   #began: { readonly fromMs: number; told: boolean } | null = null
   #toldMs = Number.NEGATIVE_INFINITY
   #closing: Closing | null = null
-  #lost = { records: 0, ms: 0 }
+  /** Newest last. */
+  #losses: readonly { readonly atMs: number; readonly records: number; readonly ms: number }[] = []
 
   constructor(options: GroupLedgerOptions) {
     const { platform, group, key, clock, delayMs } = options
     this.#options = options
     this.#canary = new GroupCanary(
       {
-        ...{ platform, group, key, clock, run: `server-${freshId()}`, perSecond: group.canaryPerSecond },
+        ...{
+          platform,
+          group,
+          key,
+          clock,
+          run: `${serverRuns(platform.name)}${freshId()}`,
+          perSecond: group.canaryPerSecond,
+        },
         primary: () => primaryOf(options.known()),
         founded: () => (options.known()?.epoch ?? 0) > 0,
         onFinding: (finding) => this.#found(finding),
@@ -101,14 +113,13 @@ export class GroupLedger {
     const nowMs = this.#options.clock.nowMs()
     const { writes, meter: before } = this.#canary.view()
     if (writes.condition === 'unmeasured') return
-    if (before?.incident !== id) {
-      this.#lost = { records: 0, ms: 0 }
-      this.#canary.openIncident(id)
-    }
+    if (before?.incident !== id) this.#canary.openIncident(id)
     const { meter } = this.#canary.view()
     if (state !== 'closed' || meter === null) return
     this.#closing = { meter, gap: worstGap(meter, nowMs), closedMs: nowMs }
     this.#canary.closeIncident()
+    // Whoever leads now is looked through; what was looked at before may have been somebody else.
+    this.#canary.lookNow()
   }
 
   /** What is known of an incident that is open, or just over; null: nothing here. */
@@ -118,7 +129,8 @@ export class GroupLedger {
     const { meter } = this.#canary.view()
     if (this.#closing?.meter.incident === id) return this.#told(this.#closing, nowMs)
     if (meter?.incident !== id) return null
-    return { ...this.#told({ meter, gap: worstGap(meter, nowMs), closedMs: nowMs }, nowMs), over: false }
+    const closedMs = Number.POSITIVE_INFINITY
+    return { ...this.#told({ meter, gap: worstGap(meter, nowMs), closedMs }, nowMs), over: false }
   }
 
   async close(): Promise<void> {
@@ -144,7 +156,7 @@ export class GroupLedger {
         return
       case 'lost': {
         const { records, reachMs } = finding.loss
-        this.#lost = { records: this.#lost.records + records, ms: Math.max(this.#lost.ms, reachMs) }
+        this.#losses = [...this.#losses, { atMs: clock.nowMs(), records, ms: reachMs }].slice(-LOSSES_MAX)
         periods.add(group.name, clock.wallMs(), { lost: records })
         break
       }
@@ -190,36 +202,39 @@ export class GroupLedger {
     this.#options.onNote({ kind: 'incident', beganMs: closing.meter.openedMs + this.#aheadMs(), measured })
   }
 
-  /** The primary was looked through after the gap. */
-  #looked({ gap }: Pick<Closing, 'gap'>): boolean {
+  /** The primary was looked through after the incident was over. */
+  #looked({ closedMs }: Pick<Closing, 'closedMs'>): boolean {
     const { checkedMsAgo } = this.#canary.view()
-    if (checkedMsAgo === null || gap === null) return false
-    return this.#options.clock.nowMs() - checkedMsAgo >= gap.toMs
+    return checkedMsAgo !== null && this.#options.clock.nowMs() - checkedMsAgo >= closedMs
   }
 
   #told(closing: Closing, nowMs: number): ApiIncidentMeasured {
-    const { meter, gap, closedMs } = closing
+    const { meter, closedMs } = closing
     const aheadMs = this.#aheadMs()
     const series = this.#canary.seconds.series(meter.openedMs - BEFORE_MS, Math.min(nowMs, closedMs + AFTER_MS))
     return {
       incident: meter.incident,
       group: this.#options.group.name,
-      measured: this.#words(meter, gap),
+      measured: this.#words(closing),
       over: true,
       series: { ...series, fromMs: Math.round(series.fromMs + aheadMs) },
     }
   }
 
-  #words({ failed, unknown }: Meter, gap: Gap | null): ApiIncidentCanary {
+  #words(closing: Closing): ApiIncidentCanary {
     const { group } = this.#options
-    const known = this.#looked({ gap })
+    const { meter, gap } = closing
+    const { failed, unknown, openedMs } = meter
+    const known = this.#looked(closing)
+    // A loss may be found before anybody opened the incident.
+    const own = this.#losses.filter(({ atMs }) => atMs >= openedMs - LOST_BEFORE_MS)
     return {
       outageMs: gap === null ? null : Math.round(gap.toMs - gap.fromMs - gap.unmeasuredMs),
       unmeasuredMs: Math.round(gap?.unmeasuredMs ?? 0),
       resolutionMs: paceOf(group.canaryPerSecond).everyMs,
       ...{ failed, unknown },
-      lostRecords: known ? this.#lost.records : null,
-      lostMs: known ? Math.round(this.#lost.ms) : null,
+      lostRecords: known ? own.reduce((sum, { records }) => sum + records, 0) : null,
+      lostMs: known ? Math.round(Math.max(0, ...own.map(({ ms }) => ms))) : null,
     }
   }
 
