@@ -3,6 +3,7 @@
  * heals, reads every member, checks. Bounded in every step, and whatever happens it takes down what it made. What the
  * pieces are made of stands in `pieces.ts`.
  */
+import { availableParallelism, loadavg } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type ArtefactFolder, makeArtefacts } from './artefacts.ts'
 import { serviceVerdicts } from './checkers/site-moves.ts'
@@ -58,12 +59,15 @@ export interface RunOptions {
 const START_BOUND_MS = 180_000
 /** B9: a group that is not whole so long after the last way back did not heal. */
 export const WHOLE_BOUND_MS = 90_000
+/** Waiting processes a core, from which on everything takes its time; and how much more time is given at most. */
+const BUSY_PER_CORE = 3
+const BUSY_MAX = 5
 /** Longer than most faults need, so that a run says little when all goes well. */
 const WHOLE_TURN_MS = 5_000
 /** Writes before the first fault and after the last heal, so that each has a before and an after. */
 const SETTLE_MS = 2_000
 /** Beside the minutes of faults: start, last heal, final read, checks. Beyond it the run is hung. */
-const BESIDES_MS = 480_000
+const BESIDES_MS = 960_000
 const STOP_BOUND_MS = 60_000
 /** Never planned more: at least a second a fault. */
 const PLAN_MAX = 10_000
@@ -255,9 +259,10 @@ function rowText({ wholeAfterMs, outageMs, promotions, asks, switchover }: Fault
 /** Asked in short turns, so that somebody who waits learns what is missing. */
 async function wholeAgain(course: Course, healedNs: number, plan: PlannedFault | null): Promise<number | null> {
   const { subject, signal, healing, options } = course
-  const endNs = nowNs() + WHOLE_BOUND_MS * 1e6
+  const fromNs = nowNs()
+  const boundMs = (): number => WHOLE_BOUND_MS * busyness()
   let lack = ''
-  while (nowNs() < endNs) {
+  while (nowNs() < fromNs + boundMs() * 1e6) {
     mend(course)
     try {
       await unless(signal, subject.whole(WHOLE_TURN_MS))
@@ -270,8 +275,13 @@ async function wholeAgain(course: Course, healedNs: number, plan: PlannedFault |
     }
   }
   const after = plan === null ? 'at the end' : `after fault ${plan.number} ${plan.fault}`
-  healing.push(`not whole within ${WHOLE_BOUND_MS / 1_000} s ${after}: ${lack}`)
+  healing.push(`not whole within ${Math.round((nowNs() - fromNs) / 1e9)} s ${after}: ${lack}`)
   return null
+}
+
+/** 1 on a machine that can do its work; a copy that takes a second there may take a minute where forty others work. */
+function busyness(): number {
+  return Math.min(BUSY_MAX, Math.max(1, (loadavg()[0] ?? 0) / (BUSY_PER_CORE * availableParallelism())))
 }
 
 /** A plan whose runner died is a person's business: this one goes on with it, or takes it back. */
