@@ -146,7 +146,8 @@ async function begin({ options, folder, world, staged, signal, undo }: Beginning
   const field = fieldOf(subject, { world, disks, clocks })
   const healing: string[] = []
   // Whoever is there first founds its group, so a service may begin at both its sites.
-  await unless(signal, gather(subject, say, healing))
+  if ((await unless(signal, gather(subject, say, healing))) === true)
+    await unless(signal, subject.whole(START_BOUND_MS))
   await sleep(SETTLE_MS, undefined, { signal })
   const course = { options, folder, world, subject, field, history, lanes, signal }
   return { ...course, startNs: nowNs(), rows: [], placed: [], healing }
@@ -200,7 +201,7 @@ async function oneFault(course: Course, plan: PlannedFault): Promise<void> {
   const { say, settings } = options
   const losesSites = FAULTS[plan.fault]?.losesSites ?? 0
   // A service that other faults left at both sites is brought together first, or no site could be lost with all of it.
-  if (losesSites > 0 && !(await gather(subject, (line) => say(`${clock(course)}  ${line}`), course.healing))) return
+  if (losesSites > 0 && !(await together(course))) return
   const lane = subject.lanes[plan.lane ?? 0] ?? course.field.lane
   const before = await placesOf(subject)
   const fromNs = nowNs()
@@ -240,6 +241,12 @@ function faultLine({ plan, at }: StruckFault, group: string): string {
   return `${number} ${fault}${group} at ${at.join(' ') || '-'} for ${lastsMs} ms${move}`
 }
 
+async function together(course: Course): Promise<boolean> {
+  const { subject, options, healing } = course
+  const moved = await gather(subject, (line) => options.say(`${clock(course)}  ${line}`), healing)
+  return moved === null || (moved && (await wholeAgain(course, nowNs(), null)) !== null)
+}
+
 async function rowOf({ lanes }: Course, { plan, at, switchover }: StruckFault, fromNs: number) {
   const { number, fault, lastsMs, asks = 'switchover' } = plan
   for (const { live } of lanes) live.look()
@@ -274,7 +281,7 @@ async function wholeAgain(course: Course, healedNs: number, plan: PlannedFault |
       options.say(`${clock(course)}      ${lack}`)
     }
   }
-  const after = plan === null ? 'at the end' : `after fault ${plan.number} ${plan.fault}`
+  const after = plan === null ? 'without a fault' : `after fault ${plan.number} ${plan.fault}`
   healing.push(`not whole within ${Math.round((nowNs() - fromNs) / 1e9)} s ${after}: ${lack}`)
   return null
 }

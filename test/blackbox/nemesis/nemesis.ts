@@ -77,15 +77,16 @@ async function ask({ lane, subject: { service } }: Field, what: NonNullable<Faul
   return service.move(what === 'move-back' ? service.home : otherSite(service, await siteOf(service, lane)))
 }
 
-/** Where the group is; home while nobody leads it. */
-export async function siteOf(service: Service, lane: Lane): Promise<string> {
+/** Where the group is; null while nobody leads it. */
+export async function siteOf(service: Service, lane: Lane): Promise<string | null> {
   const name = await lane.primary()
   const host = lane.members.find(({ member }) => member === name)?.host ?? ''
-  return Object.entries(service.sites).find(([, hosts]) => hosts.includes(host))?.[0] ?? service.home
+  return Object.entries(service.sites).find(([, hosts]) => hosts.includes(host))?.[0] ?? null
 }
 
-function otherSite({ sites }: Service, than: string): string {
-  return Object.keys(sites).find((site) => site !== than) ?? than
+/** Of a group without a site the other one is that away from home. */
+function otherSite({ sites, home }: Service, than: string | null): string {
+  return Object.keys(sites).find((site) => site !== (than ?? home)) ?? home
 }
 
 /** Real hosts for `primary` and `replica`. Without a primary the first member stands in: it was one not long ago. */
@@ -93,7 +94,7 @@ export async function resolve(field: Field, at: readonly string[], chance: Strea
   const { service } = field.subject
   if (service !== null && (at[0] === 'primary-site' || at[0] === 'other-site')) {
     const site = await siteOf(service, field.lane)
-    return service.sites[at[0] === 'primary-site' ? site : otherSite(service, site)] ?? []
+    return service.sites[at[0] === 'primary-site' ? (site ?? service.home) : otherSite(service, site)] ?? []
   }
   if (!at.some((one) => one === 'primary' || one === 'replica')) return at
   const { members } = field.lane

@@ -12,7 +12,7 @@ const STRETCH = 2
 /** From the first sight of a plan until it is over, and a little more. */
 const IN_PLAN_MS = { low: 0, high: 1_500 }
 /** What is typed on a busy machine becomes a plan after some time; or never, when there is nothing to move. */
-const PLAN_MS = 6_000
+const PLAN_MS = 15_000
 const LOOK_MS = 20
 const SECOND_MS = { low: 0, high: 500 }
 /** The way back takes its time, too. */

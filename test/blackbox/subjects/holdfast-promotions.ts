@@ -10,7 +10,7 @@ const CHUNK_BYTES = 262_144
 /** A line is never this long. */
 const REST_BYTES_MAX = 1_048_576
 /** A clock further off than this was set by somebody. */
-const CLOCK_TRUST_MS = 2_000
+const CLOCK_TRUST_MS = 1_500
 const WANTED = /"code":"(holder-[a-z-]+|claims|opens|is-primary|releases)"/
 
 interface Line {

@@ -239,7 +239,8 @@ class Holdfast implements HoldfastSubject {
     const args = [this.#program, ...words, '--file', descriptionFile(this.#layout, this.edge)]
     const child = this.#layout.world.spawn({ host: this.edge, command: process.execPath, args, cwd: home, log })
     const code = await ended(child, AbortSignal.any([AbortSignal.timeout(boundMs), ...(signal ? [signal] : [])]))
-    return { ok: code === 0, text: readFileSync(log, 'utf8').trim() }
+    const text = readFileSync(log, 'utf8').trim()
+    return { ok: code === 0, text: code === null ? `${text}\nkilled`.trim() : text }
   }
 
   #command(host: string, part: 'agent' | 'router' | 'store'): readonly string[] {
