@@ -188,6 +188,7 @@ export type OperationName =
   | 'probe' // value {member, n}: an insert straight at one database
   | 'fault'
   | 'heal' // value {fault, ...}: by the nemesis
+  | 'whole' // the same, when everything was whole after it
 
 /** What stands in the databases when all is healed and quiet. */
 export interface FinalState {

@@ -206,7 +206,7 @@ async function oneFault(course: Course, plan: PlannedFault): Promise<void> {
   const before = await placesOf(subject)
   const fromNs = nowNs()
   let healedNs = fromNs
-  const note = (f: 'fault' | 'heal', struck: StruckFault): void => {
+  const note = (f: 'fault' | 'heal' | 'whole', struck: StruckFault): void => {
     const { number, fault, lastsMs } = struck.plan
     const value = { fault, at: struck.at, number, lastsMs, excuses: struck.excuses }
     history.write({ type: 'info', process: 'nemesis', f, value })
@@ -226,6 +226,7 @@ async function oneFault(course: Course, plan: PlannedFault): Promise<void> {
     },
   })
   const wholeAfterMs = await wholeAgain(course, healedNs, plan)
+  if (wholeAfterMs !== null) note('whole', struck)
   const row = { ...(await rowOf(course, struck, fromNs)), wholeAfterMs }
   course.rows.push(row)
   const { number, fault } = plan

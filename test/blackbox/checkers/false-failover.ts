@@ -1,7 +1,8 @@
 /**
  * B8. No promotion that nobody asked for without a fault in the write path before it. A fault excuses from its way in
- * until some time after its way back. Whether it excuses at all is said by the `fault` line (`excuses`), else by its
- * name. Promotions before the first operation of a client made the group, and need no excuse.
+ * until some time after its way back, and until all was whole again where that took longer. Whether it excuses at all
+ * is said by the `fault` line (`excuses`), else by its name. Promotions before the first operation of a client made the
+ * group, and need no excuse.
  */
 import type { CheckerInput, HistoryLine, Promotion, Verdict } from '../contract.ts'
 import { fieldOf, msOf, verdictOf } from './operations.ts'
@@ -36,8 +37,10 @@ function excusesOf(history: readonly HistoryLine[]): readonly Excuse[] {
   const excuses: Excuse[] = []
   for (const [i, line] of lines.entries()) {
     if (line.f !== 'fault' || !doesExcuse(line.value)) continue
-    const heal = lines.slice(i + 1).find(({ f, value }) => f === 'heal' && isSame(value, line.value))
-    excuses.push({ fromNs: line.time, toNs: (heal?.time ?? Infinity) + AFTERMATH_MS * 1e6 })
+    const later = lines.slice(i + 1).filter(({ value }) => isSame(value, line.value))
+    const healedNs = later.find(({ f }) => f === 'heal')?.time ?? Infinity
+    const wholeNs = later.find(({ f }) => f === 'whole')?.time ?? 0
+    excuses.push({ fromNs: line.time, toNs: Math.max(healedNs + AFTERMATH_MS * 1e6, wholeNs) })
   }
   return excuses
 }

@@ -95,6 +95,13 @@ describe('false failover', () => {
     assert.equal(isContent(at(9_000)), false)
     assert.equal(isContent(at(35_000)), false)
   })
+  it('is none while a busy machine is still healing', () => {
+    const fault = { fault: 'kill-host', number: 1 }
+    const lines = [nemesisLine('fault', 5, fault), nemesisLine('heal', 10, fault), nemesisLine('whole', 50_000, fault)]
+    const slow = made([inserted(1, 0)], lines)
+    assert.ok(falseFailover(input(slow, { promotions: [at(49_000)] })).ok)
+    assert.equal(falseFailover(input(slow, { promotions: [at(51_000)] })).ok, false)
+  })
   it('is a promotion after a fault that is in nobody\u2019s way of writing', () => {
     assert.equal(isContent(at(40_500)), false)
   })

@@ -195,6 +195,7 @@ ${members.join('\n')}
 
 function serviceText({ service, groups }: Layout): string {
   if (service === null) return ''
+  const losses = groups.map(({ mode, bound }) => (mode === 'async' ? bound.lossTimeMaxMs : 0))
   const order = groups.map(({ group, after }) => {
     return `      - { group: ${group}${after.length === 0 ? '' : `, after: [${after.join(', ')}]`} }`
   })
@@ -203,7 +204,7 @@ function serviceText({ service, groups }: Layout): string {
     home: ${service.home}
     siteLoss: automatic
     comeHome: never
-    objectives: { rto: 10s, rpo: 0s }
+    objectives: { rto: 10s, rpo: ${Math.max(...losses)}ms }
     groups:
 ${order.join('\n')}
 `
