@@ -26,7 +26,7 @@ export function made(operations: readonly Made[], nemesis: readonly HistoryLine[
   return lines.sort((a, b) => a.time - b.time).map((line, index) => ({ ...line, index }))
 }
 
-export function nemesisLine(f: 'fault' | 'heal', atMs: number, value: unknown): HistoryLine {
+export function nemesisLine(f: 'fault' | 'heal' | 'whole', atMs: number, value: unknown): HistoryLine {
   return { index: 0, time: atMs * 1e6, type: 'info', process: 'nemesis', f, value }
 }
 
