@@ -127,8 +127,8 @@ export const ROOMS: readonly Room[] = [
   // Pure; the command line draws it, the server tells it.
   {
     name: 'status-view',
-    prefixes: [`${PRODUCT}/cli/status-view.ts`, `${PRODUCT}/cli/supervised-facts.ts`],
-    mayImport: ['core', 'errors', 'config', 'client'],
+    prefixes: ['status-view', 'supervised-facts', 'supervised-view'].map((name) => `${PRODUCT}/cli/${name}.ts`),
+    mayImport: ['core', 'errors', 'config', 'client', 'engines'],
     packages: 'none',
   },
   { name: 'cli', prefixes: [`${PRODUCT}/cli/`], mayImport: ['*'], packages: 'any' },

@@ -45,6 +45,7 @@ import type {
   ApiServiceDetail,
   ApiSession,
   ApiStartDrill,
+  ApiSupervisedGroup,
   ApiSwitchoverRequest,
   ApiToken,
   ApiTokenMade,
@@ -68,6 +69,9 @@ export interface ServerRoutes {
       readonly group: string
     }
     readonly answer: ApiExplanation
+  }
+  readonly supervised: {
+    readonly answer: readonly ApiSupervisedGroup[]
   }
   readonly events: {
     readonly query: {
@@ -419,6 +423,7 @@ export const SERVER_ROUTES = {
   platform: { method: 'GET', path: '/api/v1/platform' },
   group: { method: 'GET', path: '/api/v1/groups/:group' },
   explainGroup: { method: 'GET', path: '/api/v1/groups/:group/explain' },
+  supervised: { method: 'GET', path: '/api/v1/supervised' },
   events: { method: 'GET', path: '/api/v1/events' },
   stream: { method: 'GET', path: '/api/v1/stream' },
   incidents: { method: 'GET', path: '/api/v1/incidents' },

@@ -1004,6 +1004,8 @@ export interface ApiPlatform {
   }
   readonly agents: readonly ApiAgent[]
   readonly groups: readonly ApiGroup[]
+  /** Groups that another program leads. */
+  readonly supervised: readonly ApiSupervisedGroup[]
   readonly services: readonly ApiService[]
   /** The last plan of each service that had one. */
   readonly plans: readonly ApiPlan[]
@@ -1158,6 +1160,10 @@ export type StreamMessage =
       readonly data: ApiPlan
     }
   | {
+      readonly type: 'supervised'
+      readonly data: ApiSupervisedGroup
+    }
+  | {
       readonly type: 'figures'
       readonly data: ApiFigures
     }
@@ -1165,6 +1171,58 @@ export type StreamMessage =
       readonly type: 'canary'
       readonly data: ApiCanaryFigures
     }
+
+export interface ApiSupervisedGroup {
+  readonly group: string
+  /** The program that leads it, its manager. */
+  readonly by: 'patroni' | 'sentinel' | 'redis-cluster'
+  /** Its name and version. */
+  readonly manager: string
+  /** What it calls the group; empty when it has no name for it. */
+  readonly called: string
+  /** Number of its configuration, where it has one. */
+  readonly epoch: number | null
+  /** The manager was told to leave the group alone. */
+  readonly paused: boolean
+  /** A change of primary under way, in its words. */
+  readonly moving: string | null
+  /** Voices that answer. */
+  readonly heard: number
+  readonly asked: number
+  readonly facts: Readonly<Record<string, string | number | boolean | null>>
+  readonly shards: readonly {
+    readonly shard: string
+    readonly primary: string | null
+  }[]
+  readonly concerns: readonly {
+    readonly code: string
+    readonly grave: boolean
+    readonly detail: Readonly<Record<string, string | number | boolean | null>>
+  }[]
+  readonly members: readonly {
+    readonly member: string
+    readonly site: string | null
+    readonly shard: string
+    readonly role: string
+    readonly state: string
+    readonly timeline: number | null
+    readonly lagBytes: number | null
+    readonly streaming: boolean
+    readonly answering: boolean
+    readonly because: string
+  }[]
+  readonly verdict: ApiVerdict
+  /** Who promotes a member here, and why Holdfast does not. */
+  readonly promotes: string
+  /** What an operator would type, with its own tools, to force a failover. */
+  readonly failoverCommand: string
+  /** A switchover may name its target; otherwise the manager chooses. */
+  readonly namesTarget: boolean
+  /** A switchover holds the writers meanwhile, so that nothing acknowledged is lost. */
+  readonly holdsWriters: boolean
+  /** When it was looked at. */
+  readonly seenMs: number
+}
 
 export interface ApiSwitchoverRequest {
   /** Who becomes primary; the best candidate when absent. */

@@ -42,6 +42,31 @@ export function stepWords(step: ApiPlanStep, to: string | null): string {
   }
 }
 
+/** Names beyond these are counted. */
+const NAMED_MAX = 2
+
+/** What a step waits for, without what those wait for already: `move:stock, move:users`, `4 holds`. */
+export function waitWords(step: ApiPlanStep, steps: readonly ApiPlanStep[]): string {
+  const afterOf = new Map(steps.map(({ id, after }) => [id, after]))
+  const implied = new Set<string>()
+  const walk = (id: string): void => {
+    for (const before of afterOf.get(id) ?? []) {
+      if (implied.has(before)) continue
+      implied.add(before)
+      walk(before)
+    }
+  }
+  for (const id of step.after) walk(id)
+  const left = step.after.filter((id) => !implied.has(id))
+  if (left.length <= NAMED_MAX) return left.join(', ')
+  const kinds = new Map<string, number>()
+  for (const id of left) {
+    const kind = steps.find((one) => one.id === id)?.kind ?? 'step'
+    kinds.set(kind, (kinds.get(kind) ?? 0) + 1)
+  }
+  return [...kinds].map(([kind, count]) => countText(count, kind)).join(', ')
+}
+
 /** Where a prediction comes from. */
 export function sourceWords({ from, runs }: ApiPlanStep['predicted']): string {
   if (from === 'past-runs') return `median of ${countText(runs, 'past run')}`

@@ -2,16 +2,10 @@
  * The answers a card gives: is it safe now, what would be lost this second, when was it last proved. The server judges;
  * here its words are put into the order in which they are read at night. Pure.
  */
-import type { ApiGroup, ApiIncident, ApiLoss, ApiService } from '@holdfast/client'
+import type { ApiGroup, ApiIncident, ApiLoss, ApiService, ApiSupervisedGroup } from '@holdfast/client'
+import type { Level, Standing } from './level.ts'
+import { levelOf as supervisedLevel } from './supervised.ts'
 import { agoText, bytesText, durationText } from './words.ts'
-
-/** `down`: clients cannot write. `exposed`: they can, but one more loss would cost. `watched`: nobody would act. */
-export type Level = 'safe' | 'exposed' | 'paused' | 'watched' | 'down' | 'unknown'
-
-export interface Standing {
-  readonly level: Level
-  readonly word: string
-}
 
 const WORDS: Readonly<Record<Level, string>> = {
   safe: 'Safe',
@@ -97,9 +91,10 @@ export interface Headline {
 }
 
 /** One sentence for the whole platform. */
-export function headlineOf(groups: readonly ApiGroup[]): Headline {
+export function headlineOf(led: readonly ApiGroup[], supervised: readonly ApiSupervisedGroup[] = []): Headline {
+  const groups = [...led, ...supervised]
   if (groups.length === 0) return { level: 'unknown', text: 'No group is visible to you.' }
-  const levels = groups.map(levelOf)
+  const levels = [...led.map(levelOf), ...supervised.map(supervisedLevel)]
   const worst = WORST_FIRST.find((one) => levels.includes(one)) ?? 'unknown'
   if (worst === 'safe') {
     const text = groups.length === 1 ? 'The group is safe.' : `All ${groups.length} groups are safe.`

@@ -15,7 +15,13 @@ import {
 
 const PLATFORM = {
   ...{ platform: 'shop', version: '1', wallMs: 1_000_000, lastEvent: 4, automation: 'on', sites: [], agents: [] },
-  ...{ services: [], plans: [], groups: [groupAs({ epoch: 3 })], store: { kind: 'embedded', site: null } },
+  ...{
+    services: [],
+    plans: [],
+    supervised: [],
+    groups: [groupAs({ epoch: 3 })],
+    store: { kind: 'embedded', site: null },
+  },
   server: { name: 's', leading: true, leader: 's', followsMsAgo: 0 },
 } as const satisfies ApiPlatform
 

@@ -71,6 +71,8 @@ export function afterMessage(state: LiveState, message: StreamMessage, nowMs: nu
       return withPlatform(heard, (platform) => ({ agents: replaced(platform.agents, message.data, byAgent) }))
     case 'service':
       return withPlatform(heard, (platform) => ({ services: replaced(platform.services, message.data, byService) }))
+    case 'supervised':
+      return withPlatform(heard, (platform) => ({ supervised: replaced(platform.supervised, message.data, byGroup) }))
     case 'plan':
       return withPlatform(heard, (platform) => ({ plans: replaced(platform.plans, message.data, byService) }))
     case 'canary':
@@ -112,7 +114,7 @@ function withPlatform(state: LiveState, change: (platform: ApiPlatform) => Parti
   return state.platform === null ? state : { ...state, platform: { ...state.platform, ...change(state.platform) } }
 }
 
-const byGroup = (group: ApiGroup): string => group.group
+const byGroup = (group: { readonly group: string }): string => group.group
 const byService = (one: { readonly service: string }): string => one.service
 const byAgent = (agent: { readonly agent: string }): string => agent.agent
 

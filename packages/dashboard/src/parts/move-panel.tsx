@@ -1,7 +1,7 @@
 /** Moves a service, or a group in none: where to, the plan as it would be, and the plan that is under way. */
 import type { ApiApproval, ApiGroup, ApiPlan, ApiSession } from '@holdfast/client'
 import { useState } from 'react'
-import { useLive } from '../live/use-live.tsx'
+import { useLive, useWallMs } from '../live/use-live.tsx'
 import { Link } from '../place.tsx'
 import { isOver, planWords } from '../plan-words.ts'
 import { mayOverAll } from '../rights.ts'
@@ -11,6 +11,9 @@ import { DryRun, type Way } from './dry-run.tsx'
 import { Field, TroubleBox } from './pieces.tsx'
 import { PlanProgress } from './plan-progress.tsx'
 import { useAsking } from './use-asking.ts'
+
+/** A plan that is over stays in sight for so long; later it is among those of the past. */
+const LATELY_MS = 10 * 60_000
 
 interface MovePanelProps {
   /** As plans are kept by: a service, or `group:NAME`. */
@@ -24,12 +27,13 @@ export function MovePanel({ service, groups, at, session }: MovePanelProps) {
   const plan = useLive((state) => state.platform?.plans.find((one) => one.service === service) ?? null)
   const services = useLive((state) => state.platform?.services)
   const [approval, setApproval] = useState<ApiApproval | null>(null)
+  const wallMs = useWallMs()
   const names = groups.map(({ group }) => group)
   const mayBegin = mayOverAll(session, 'operate', names, services)
   const busy = plan !== null && !isOver(plan)
   return (
     <>
-      {plan !== null && <PlanProgress plan={plan} />}
+      {plan !== null && (busy || wallMs - (plan.endedMs ?? 0) < LATELY_MS) && <PlanProgress plan={plan} />}
       {busy && mayBegin && <PlanLevers plan={plan} />}
       {approval !== null && <AskedApproval approval={approval} />}
       {!busy && (

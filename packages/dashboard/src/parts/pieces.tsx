@@ -1,7 +1,7 @@
 /** Small pieces that every screen is made of. A state is told by a word and a shape, never by colour alone. */
 import type { ReactNode } from 'react'
+import type { Level } from '../level.ts'
 import type { Trouble } from '../server.ts'
-import type { Level } from '../standing.ts'
 
 export type Tone = 'good' | 'risk' | 'bad' | 'calm'
 

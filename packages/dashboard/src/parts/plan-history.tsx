@@ -2,7 +2,7 @@
 import type { ApiPlan } from '@holdfast/client'
 import { useState } from 'react'
 import { useLive } from '../live/use-live.tsx'
-import { measuredMs, planWords } from '../plan-words.ts'
+import { isOver, measuredMs, planWords } from '../plan-words.ts'
 import { durationText, momentText } from '../words.ts'
 import { Empty, TableBox, TroubleBox } from './pieces.tsx'
 import { PlanBadge, PlanProgress } from './plan-progress.tsx'
@@ -12,10 +12,11 @@ export function PlanHistory({ service }: { readonly service: string }) {
   const live = useLive((state) => state.platform?.plans.find((one) => one.service === service) ?? null)
   const { value, trouble } = useAnswer('plans', { params: { service }, query: {} }, `${live?.id} ${live?.phase}`)
   const [shown, setShown] = useState<string | null>(null)
-  const open = value?.find(({ id }) => id === shown) ?? null
+  const past = value?.filter(isOver) ?? []
+  const open = past.find(({ id }) => id === shown) ?? null
   if (trouble !== null) return <TroubleBox trouble={trouble} />
   if (value === null) return null
-  if (value.length === 0) return <Empty>It was never moved.</Empty>
+  if (past.length === 0) return <Empty>It was never moved.</Empty>
   return (
     <>
       <TableBox label="Plans" stacked>
@@ -37,7 +38,7 @@ export function PlanHistory({ service }: { readonly service: string }) {
           </tr>
         </thead>
         <tbody>
-          {value.map((plan) => (
+          {past.map((plan) => (
             <Row key={plan.id} plan={plan} open={plan.id === shown} onOpen={setShown} />
           ))}
         </tbody>

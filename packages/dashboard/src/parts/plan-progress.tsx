@@ -1,6 +1,6 @@
 /** A plan as it is carried out: each step with what was predicted, what was measured, and why. */
 import type { ApiPlan, ApiPlanStep } from '@holdfast/client'
-import { isOver, PHASE_WORDS, planWords, stepWords, timeWords } from '../plan-words.ts'
+import { isOver, PHASE_WORDS, planWords, stepWords, timeWords, waitWords } from '../plan-words.ts'
 import { durationText, momentText } from '../words.ts'
 import { Badge, TableBox, type Tone } from './pieces.tsx'
 
@@ -93,7 +93,7 @@ export function StepTable({ steps, to, measured = false }: StepTableProps) {
               </td>
             )}
             <td data-label="Waits for" className="dim">
-              {step.after.join(', ')}
+              {waitWords(step, steps)}
             </td>
             <td className="number" data-label="Predicted">
               {durationText(step.predicted.ms)}

@@ -14,6 +14,7 @@ import { Link } from '../place.tsx'
 import { availabilityOf, proofText, standingOf } from '../standing.ts'
 import { GroupMap } from '../topology/group-map.tsx'
 import { bytesText, countText, detailText, durationText, shareText } from '../words.ts'
+import { ManagedScreen } from './managed.tsx'
 
 const DAY_MS = 24 * 3_600_000
 const EVENTS_SHOWN = 15
@@ -21,6 +22,8 @@ const EVENTS_SHOWN = 15
 export function GroupScreen({ name, session }: { readonly name: string; readonly session: ApiSession }) {
   const group = useLive((state) => state.platform?.groups.find((one) => one.group === name) ?? null)
   const events = useLive((state) => state.events)
+  const led = useLive((state) => state.platform?.supervised.find((one) => one.group === name) ?? null)
+  if (led !== null) return <ManagedScreen group={led} session={session} />
   if (group === null) {
     return (
       <>

@@ -1,5 +1,5 @@
 /** The first screen: one sentence for everything, then a card for each service or group with the three answers. */
-import type { ApiGroup, ApiLoss, ApiService, ApiSession } from '@holdfast/client'
+import type { ApiGroup, ApiLoss, ApiService, ApiSession, ApiSupervisedGroup } from '@holdfast/client'
 import { automationOf } from '../live/live-state.ts'
 import { useLive, useWallMs } from '../live/use-live.tsx'
 import { lostNow } from '../measured.ts'
@@ -10,7 +10,8 @@ import { PlanBadge } from '../parts/plan-progress.tsx'
 import { Link } from '../place.tsx'
 import { isOver, planWords, stepsDone } from '../plan-words.ts'
 import { headlineOf, objectiveText, placeText, proofText, serviceStanding, standingOf } from '../standing.ts'
-import { countText } from '../words.ts'
+import { lagOf, MANAGER_NAMES, supervisedStanding } from '../supervised.ts'
+import { bytesText, countText } from '../words.ts'
 
 const EVENTS_SHOWN = 8
 
@@ -18,8 +19,8 @@ export function Overview({ session }: { readonly session: ApiSession }) {
   const platform = useLive((state) => state.platform)
   const events = useLive((state) => state.events)
   if (platform === null) return null
-  const { groups, services } = platform
-  const headline = headlineOf(groups)
+  const { groups, services, supervised } = platform
+  const headline = headlineOf(groups, supervised)
   const loose = groups.filter(({ group }) => !services.some((service) => service.groups.includes(group)))
   const silent = platform.agents.filter((agent) => !agent.reachable)
   return (
@@ -39,6 +40,9 @@ export function Overview({ session }: { readonly session: ApiSession }) {
       <div className="cards">
         {services.map((service) => (
           <ServiceCard key={service.service} service={service} groups={groups} />
+        ))}
+        {supervised.map((group) => (
+          <SupervisedCard key={group.group} group={group} />
         ))}
         {loose.map((group) => (
           <GroupCard key={group.group} group={group} />
@@ -164,6 +168,37 @@ function ServiceCard({ service, groups }: { readonly service: ApiService; readon
           )
         })}
         {objective !== null && <span>objective: {objective}</span>}
+      </p>
+    </article>
+  )
+}
+
+function SupervisedCard({ group }: { readonly group: ApiSupervisedGroup }) {
+  const { level, word } = supervisedStanding(group)
+  const lag = lagOf(group)
+  const primaries = group.shards.flatMap(({ primary }) => primary ?? [])
+  return (
+    <article className={`card ${TONE_OF[level]}`} data-group={group.group}>
+      <header>
+        <h2>
+          <Link to={`/groups/${group.group}`}>{group.group}</Link>
+        </h2>
+        <Badge tone={TONE_OF[level]}>{word}</Badge>
+      </header>
+      <Answers
+        safe={[group.verdict.safe ? 'Yes.' : 'No.', group.verdict.because]}
+        loss={{
+          kind: lag === null ? 'unknown' : 'bytes',
+          bytes: lag,
+          because: 'if its primary were lost: how far the furthest replica is behind',
+        }}
+        groups={[group.group]}
+      />
+      <p className="card-foot">
+        <span className={primaries.length === 0 ? 'writer none' : 'writer'} data-writer={primaries.join(' ')}>
+          {primaries.length === 0 ? 'no primary' : `${primaries.join(', ')} ${primaries.length > 1 ? 'lead' : 'leads'}`}
+        </span>
+        <span>supervised: {MANAGER_NAMES[group.by]} promotes, Holdfast does not</span>
       </p>
     </article>
   )

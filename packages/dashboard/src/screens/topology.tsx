@@ -1,9 +1,11 @@
 /** Every group drawn by site, those in need first. */
 import type { ApiGroup } from '@holdfast/client'
+import type { Level } from '../level.ts'
 import { useLive } from '../live/use-live.tsx'
 import { Badge, Empty, TONE_OF } from '../parts/pieces.tsx'
 import { Link } from '../place.tsx'
-import { type Level, placeText, standingOf } from '../standing.ts'
+import { placeText, standingOf } from '../standing.ts'
+import { drawnGroup, MANAGER_NAMES, sitesOf, supervisedStanding } from '../supervised.ts'
 import { GroupMap } from '../topology/group-map.tsx'
 import { OrderMap } from '../topology/order-map.tsx'
 import { countText } from '../words.ts'
@@ -36,7 +38,26 @@ export function Topology() {
           <OrderMap service={service} groups={groups} />
         </section>
       ))}
-      {groups.length === 0 && <Empty>No group is visible to you.</Empty>}
+      {platform.supervised.map((group) => {
+        const { level, word } = supervisedStanding(group)
+        return (
+          <section className="section map-section" key={group.group} data-group={group.group}>
+            <div className="section-head">
+              <h2>
+                <Link to={`/groups/${group.group}`}>{group.group}</Link>
+              </h2>
+              <Badge tone={TONE_OF[level]}>{word}</Badge>
+              <span className="dim">led by {MANAGER_NAMES[group.by]}; Holdfast promotes nobody here</span>
+            </div>
+            {group.members.length === 0 ? (
+              <Empty>{group.verdict.because}</Empty>
+            ) : (
+              <GroupMap group={drawnGroup(group)} sites={sitesOf(group)} />
+            )}
+          </section>
+        )
+      })}
+      {groups.length === 0 && platform.supervised.length === 0 && <Empty>No group is visible to you.</Empty>}
       {groups.map((group) => {
         const { level, word } = standingOf(group)
         return (

@@ -7,7 +7,13 @@ import { type Arrow, type Layout, layoutOf, type MemberBox, type SiteBox } from 
 
 const FIRST_WIDTH = 800
 
-export function GroupMap({ group }: { readonly group: ApiGroup }) {
+interface GroupMapProps {
+  readonly group: ApiGroup
+  /** Instead of the platform's; then no store is drawn either: others keep the lease. */
+  readonly sites?: readonly { readonly site: string; readonly witness: boolean }[]
+}
+
+export function GroupMap({ group, sites }: GroupMapProps) {
   const platform = useLive((state) => state.platform)
   const box = useRef<HTMLDivElement>(null)
   const [width, setWidth] = useState(FIRST_WIDTH)
@@ -20,7 +26,9 @@ export function GroupMap({ group }: { readonly group: ApiGroup }) {
     return () => size.disconnect()
   }, [])
   if (platform === null) return null
-  const layout = layoutOf(group, { sites: platform.sites, storeSite: platform.store.site, width })
+  const ground =
+    sites === undefined ? { sites: platform.sites, storeSite: platform.store.site } : { sites, storeSite: null }
+  const layout = layoutOf(group, { ...ground, width })
   return (
     <div ref={box} className="map">
       <svg width={layout.width} height={layout.height} role="img" aria-label={spoken(group, layout)}>
@@ -42,7 +50,9 @@ export function GroupMap({ group }: { readonly group: ApiGroup }) {
 }
 
 function spoken(group: ApiGroup, layout: Layout): string {
-  const writer = group.writer === null ? 'nobody writes' : `${group.writer} writes`
+  const primaries = group.members.filter(({ role }) => role === 'primary').map(({ member }) => member)
+  const leads = primaries.length === 0 ? 'nobody writes' : `${primaries.join(' and ')} primary`
+  const writer = group.writer === null ? leads : `${group.writer} writes`
   const arrows = layout.arrows.map(({ from, to, label }) => `${to} follows ${from}, ${label}`)
   const places = layout.sites.map((site) => {
     const inside = layout.members.filter(({ member }) => member.site === site.site).map(({ member }) => member.member)

@@ -30,17 +30,19 @@ export function OrderMap({ service, groups }: { readonly service: ApiService; re
   return (
     <div ref={box} className="map">
       <svg width={layout.width} height={layout.height} role="img" aria-label={spoken(service)}>
-        <defs>
-          <marker id={tip} viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">
-            <path d="M0 0L8 4L0 8Z" />
-          </marker>
-        </defs>
+        <g className="arrow">
+          <defs>
+            <marker id={tip} viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">
+              <path d="M0 0L8 4L0 8Z" />
+            </marker>
+          </defs>
+        </g>
         {layout.arrows.map(({ from, to, path }) => (
           <g key={`${from} ${to}`} className="arrow flows">
             <path className="line" d={path} markerEnd={`url(#${tip})`} />
           </g>
         ))}
-        {layout.boxes.map(({ group, x, y, width: wide, height }) => {
+        {layout.boxes.map(({ group, needs, x, y, width: wide, height }) => {
           const found = groups.find((one) => one.group === group)
           const site = service.places.find((place) => place.group === group)?.site ?? null
           const standing = found === undefined ? null : standingOf(found)
@@ -53,6 +55,11 @@ export function OrderMap({ service, groups }: { readonly service: ApiService; re
               <text x={x + 14} y={y + 47}>
                 {standing?.word ?? 'Unknown'}, {site === null ? 'nobody leads' : `led in ${site}`}
               </text>
+              {needs.length > 0 && (
+                <text x={x + 14} y={y + 67}>
+                  after {needs.join(', ')}
+                </text>
+              )}
             </g>
           )
         })}

@@ -1,6 +1,7 @@
 /** `holdfast status`: what every agent says, per group, and whether it is safe now. */
 import type { Command } from 'commander'
 import { visibleText } from '../io/visible-text.ts'
+import { LOOK_MS, openSupervised } from '../server/supervised/open.ts'
 import { EXIT, type ExitCode } from './exit-codes.ts'
 import {
   type Common,
@@ -14,7 +15,6 @@ import {
 } from './shell.ts'
 import { statusLines } from './status-screen.ts'
 import { type PlatformView, platformView } from './status-view.ts'
-import { LOOK_MS, openSupervised } from './supervised.ts'
 import { supervisedGroupView } from './supervised-view.ts'
 import { pause } from './terminal.ts'
 

@@ -5,9 +5,9 @@ import type { Picture, Sighting } from '../core/supervision/model.ts'
 import { pictureOf } from '../core/supervision/picture.ts'
 import { chooseTarget, type Target } from '../core/supervision/target.ts'
 import type { Look, Supervisor } from '../engines/supervisor.ts'
+import { LOOK_MS, openSupervised } from '../server/supervised/open.ts'
 import { EXIT, type ExitCode } from './exit-codes.ts'
 import { type Common, fail } from './shell.ts'
-import { LOOK_MS, openSupervised } from './supervised.ts'
 import { concernLines, factText } from './supervised-screen.ts'
 
 export async function explainSupervised(common: Common, spec: SupervisedSpec): Promise<ExitCode> {

@@ -5,9 +5,9 @@ import { pictureOf } from '../core/supervision/picture.ts'
 import { plannedSwitch, type SwitchReport } from '../engines/planned-switch.ts'
 import type { Asked, Supervisor } from '../engines/supervisor.ts'
 import { systemClock } from '../io/clock.ts'
+import { LOOK_MS, openSupervised } from '../server/supervised/open.ts'
 import { EXIT, type ExitCode } from './exit-codes.ts'
 import { type Common, fail } from './shell.ts'
-import { LOOK_MS, openSupervised } from './supervised.ts'
 import { unreachable } from './supervised-explain.ts'
 
 export interface SupervisedMove {

@@ -17,6 +17,8 @@ import type { Hub } from './follow/hub.ts'
 import type { Watch } from './follow/watch.ts'
 import type { PlanFollower } from './plans/follower.ts'
 import type { PlanRuns } from './plans/runs.ts'
+import type { SupervisedMoves } from './supervised/moves.ts'
+import type { SupervisedWatch } from './supervised/watch.ts'
 
 export interface Scene {
   readonly platform: Platform
@@ -39,6 +41,7 @@ export interface Scene {
   /** Groups by the names plans are kept by: services, and `group:NAME` for groups in none. */
   readonly scopes: ReadonlyMap<string, readonly string[]>
   readonly plans: { readonly port: PlanPort; readonly follower: PlanFollower; readonly runs: PlanRuns }
+  readonly supervised: { readonly watch: SupervisedWatch; readonly moves: SupervisedMoves }
   /** The agents beside members of this group. */
   readonly agentsOf: (group: string) => AgentClient
   /** Groups whose role claims give something, at the identity provider; null without one. */
@@ -47,5 +50,5 @@ export interface Scene {
 }
 
 export function groupNames({ platform }: Pick<Scene, 'platform'>): readonly string[] {
-  return platform.groups.map(({ name }) => name)
+  return [...platform.groups, ...platform.supervised].map(({ name }) => name)
 }

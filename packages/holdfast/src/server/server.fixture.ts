@@ -220,11 +220,16 @@ export interface Answer {
   readonly json: Readonly<Record<string, unknown>>
 }
 
-export interface TestOptions {
-  readonly databaseUrl?: string
-  readonly clock?: Clock
+interface Described {
   /** More lines of the description's `server:` block. */
   readonly more?: string
+  /** More groups. */
+  readonly groups?: string
+}
+
+export interface TestOptions extends Described {
+  readonly databaseUrl?: string
+  readonly clock?: Clock
   readonly dashboardDir?: string
   readonly adminCode?: boolean
   readonly port?: number
@@ -232,7 +237,7 @@ export interface TestOptions {
   readonly token?: string
 }
 
-export function description(ports: readonly number[], more = ''): string {
+export function description(ports: readonly number[], { more = '', groups = '' }: Described = {}): string {
   const site = (index: number): string => (index === 2 ? 'south' : 'north')
   const agents = ports.map(
     (port, index) => `  - { name: agent-${index + 1}, site: ${site(index)}, listen: 127.0.0.1:${port} }`,
@@ -255,7 +260,7 @@ groups:
     members:
 ${members.join('\n')}
     secrets: { superuser: { env: HOLDFAST_TOKEN }, replication: { env: HOLDFAST_TOKEN } }
-services:
+${groups}services:
   - { name: shop, home: north, objectives: { rto: 10s, rpo: 0s }, groups: [{ group: orders }] }
 server:
   listen: 127.0.0.1:8
@@ -271,7 +276,7 @@ export async function testServer(options: TestOptions = {}): Promise<TestServer>
     file,
     description(
       agents.map(({ port }) => port),
-      options.more,
+      options,
     ),
   )
   const loaded = loadPlatform(file, { env: { HOLDFAST_TOKEN: options.token ?? TOKEN } })

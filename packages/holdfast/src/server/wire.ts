@@ -46,6 +46,7 @@ import { readStatic } from './http/static-files.ts'
 import { ServerMetrics } from './metrics.ts'
 import { PlanDesk, scopesOf } from './plans/desk.ts'
 import { groupNames, type Scene } from './scene.ts'
+import { SupervisedDesk } from './supervised/desk.ts'
 
 export interface ServerOptions {
   readonly platform: Platform
@@ -110,6 +111,7 @@ class Body {
   readonly #recorder: Recorder
   readonly #watch: Watch
   readonly #desk: PlanDesk
+  readonly #managed: SupervisedDesk
   readonly #told = new Map<string, string>()
   readonly #canary: CanaryKeeper
   readonly #metrics = new ServerMetrics()
@@ -151,9 +153,12 @@ class Body {
       },
     })
     this.#canary = this.#canaries(name)
-    const services: Services = new Map(
-      platform.services.map(({ name: service, groups }) => [service, groups.map(({ group }) => group)] as const),
-    )
+    const services = servedGroups(platform)
+    this.#managed = new SupervisedDesk({
+      ...{ platform, database, leader: this.#leader, clock, log, name },
+      onGroup: (group) => this.#hub.supervised(group),
+      onWritten: () => this.#feed.poke(),
+    })
     const scopes = scopesOf(platform, services)
     this.#desk = new PlanDesk({
       ...{ platform, scopes, leader: this.#leader, read, clock, log, name },
@@ -181,6 +186,7 @@ class Body {
       scopes,
       plans: this.#desk,
       agentsOf: agentsOfGroups(platform),
+      supervised: this.#managed,
       oidcLabel: spec.oidc?.label ?? null,
     }
   }
@@ -210,6 +216,7 @@ class Body {
     this.#desk.follower.start()
     this.#scene.drills.records.start()
     this.#canary.start()
+    this.#managed.watch.start()
     this.#every(TURN_MS, () => this.#turn())
     this.#every(TURN_MS, () => this.#drills.turn())
     this.#every(FIGURES_MS, async () => this.#figures())
@@ -231,6 +238,7 @@ class Body {
     await this.#drills.close()
     this.#scene.drills.records.close()
     await this.#canary.close().catch(() => undefined)
+    await this.#managed.close()
     await this.#watch.close()
     await this.#recorder.flush().catch(() => undefined)
     await this.#checkpoint().catch(() => undefined)
@@ -333,6 +341,7 @@ class Body {
     if (now.leading !== before.leading) this.#options.log.info({ ...now }, now.leading ? 'leads' : 'leads-no-longer')
     await this.#recorder.flush()
     await this.#desk.turn()
+    await this.#managed.turn()
   }
 
   /** A service is what its groups are. */
@@ -372,6 +381,10 @@ class Body {
     }
     this.#timers.push(setInterval(() => void turn(), ms))
   }
+}
+
+function servedGroups({ services }: Platform): Services {
+  return new Map(services.map(({ name, groups }) => [name, groups.map(({ group }) => group)] as const))
 }
 
 function agentsOfGroups(platform: Platform): Scene['agentsOf'] {

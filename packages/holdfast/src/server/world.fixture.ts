@@ -59,6 +59,7 @@ export class World {
   lead(name: string, holder: string, epoch: number): void {
     for (const agent of this.agents) {
       const members = agent.status.members.map((member) => {
+        if (member.group !== name) return member
         const leads = member.member === holder
         return { ...member, role: leads ? 'primary' : 'replica', epoch, writableForMs: leads ? 2_400 : 0 }
       })

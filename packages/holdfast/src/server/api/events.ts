@@ -4,6 +4,7 @@ import { canaryFiguresSchema, incidentCanarySchema } from './canary.ts'
 import { planSchema } from './plans.ts'
 import { agentSchema, figuresSchema, groupSchema, platformSchema, serviceSchema } from './platform.ts'
 import { detail, id, name, named, wallMs, whole } from './shape.ts'
+import { supervisedSchema } from './supervised.ts'
 
 export const EVENT_KINDS = [
   'reason',
@@ -106,6 +107,7 @@ export const streamSchema = named(
     z.object({ type: z.literal('agent'), data: agentSchema }),
     z.object({ type: z.literal('service'), data: serviceSchema }),
     z.object({ type: z.literal('plan'), data: planSchema }),
+    z.object({ type: z.literal('supervised'), data: supervisedSchema }),
     z.object({ type: z.literal('figures'), data: figuresSchema }),
     z.object({ type: z.literal('canary'), data: canaryFiguresSchema }),
   ]),

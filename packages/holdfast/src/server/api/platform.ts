@@ -1,15 +1,8 @@
 /** The platform as it is now: sites, agents, groups, members, services. Made by the server from what the agents say. */
 import { z } from 'zod'
 import { planSchema, serviceMoveSchema } from './plans.ts'
-import { detail, named, wallMs, whole } from './shape.ts'
-
-export const verdictSchema = named(
-  'Verdict',
-  z.object({
-    safe: z.boolean().describe('The loss of the primary, this second, would be survived without acknowledged loss.'),
-    because: z.string(),
-  }),
-)
+import { detail, named, verdictSchema, wallMs, whole } from './shape.ts'
+import { supervisedSchema } from './supervised.ts'
 
 export const reasonSchema = named(
   'Reason',
@@ -173,6 +166,7 @@ export const platformSchema = named(
     store: z.object({ kind: z.enum(['embedded', 'etcd', 'none']), site: z.string().nullable() }),
     agents: z.array(agentSchema),
     groups: z.array(groupSchema),
+    supervised: z.array(supervisedSchema).describe('Groups that another program leads.'),
     services: z.array(serviceSchema),
     plans: z.array(planSchema).describe('The last plan of each service that had one.'),
   }),

@@ -12,6 +12,7 @@ import * as events from './events.ts'
 import * as plans from './plans.ts'
 import * as platform from './platform.ts'
 import type { ApiRoute } from './route.ts'
+import { supervisedSchema } from './supervised.ts'
 
 export type { ApiRoute } from './route.ts'
 
@@ -27,6 +28,12 @@ const PLATFORM_ROUTES = {
     summary: 'Who could take over, and why the others not',
     params: groupParams,
     answer: platform.explanationSchema,
+  },
+  supervised: {
+    ...read,
+    path: '/supervised',
+    summary: 'Groups that another program leads',
+    answer: supervisedSchema.array(),
   },
   events: {
     ...read,

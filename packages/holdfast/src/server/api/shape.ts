@@ -36,3 +36,11 @@ export const wallMs = () => z.number()
 
 /** A decision's numbers: plain values, so that they can be shown, searched and compared. */
 export const detail = () => z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null()]))
+
+export const verdictSchema = named(
+  'Verdict',
+  z.object({
+    safe: z.boolean().describe('The loss of the primary, this second, would be survived without acknowledged loss.'),
+    because: z.string(),
+  }),
+)

@@ -101,6 +101,14 @@ export const MIGRATIONS: readonly Migration[] = [
       'create index canary_outages_by_age on canary_outages (began_ms)',
     ],
   },
+  {
+    name: 'switchovers asked of managers',
+    statements: [
+      `create table manager_moves (
+        id text primary key, group_name text not null, asked_ms bigint not null, body text not null)`,
+      'create index manager_moves_by_group on manager_moves (group_name, asked_ms)',
+    ],
+  },
 ]
 
 export interface Migrating {

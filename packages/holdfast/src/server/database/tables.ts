@@ -10,6 +10,7 @@ export interface Tables {
   readonly incidents: IncidentRow
   readonly approvals: ApprovalRow
   readonly plans: PlanRow
+  readonly manager_moves: ManagerMoveRow
   readonly users: UserRow
   readonly sessions: SessionRow
   readonly tokens: TokenRow
@@ -70,6 +71,14 @@ export interface PlanRow {
   readonly id: string
   readonly scope: string
   readonly seen_ms: number
+  readonly body: string
+}
+
+/** A switchover that the manager of a supervised group was asked for. */
+export interface ManagerMoveRow {
+  readonly id: string
+  readonly group_name: string
+  readonly asked_ms: number
   readonly body: string
 }
 

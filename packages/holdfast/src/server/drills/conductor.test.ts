@@ -40,7 +40,7 @@ async function scene(schedule = '{ cron: "0 * * * *", overdueAfter: 30d }') {
   const file = join(folder, 'drills', 'move.yaml')
   const text = `version: 1\ndrill: move\ngroup: orders\nfault: { kind: switchover }\nobjectives: { rto: 9s, rpo: 0s }\n`
   writeFileSync(file, `${text}schedule: ${schedule}\n`)
-  writeFileSync(join(folder, 'holdfast.yaml'), description([11, 12, 13], 'drills: [drills]\n'))
+  writeFileSync(join(folder, 'holdfast.yaml'), description([11, 12, 13], { more: 'drills: [drills]\n' }))
   const loaded = loadPlatform(join(folder, 'holdfast.yaml'), { env: { HOLDFAST_TOKEN: TOKEN } })
   assert.ok(loaded.ok, JSON.stringify(loaded))
   const { platform } = loaded

@@ -11,6 +11,7 @@ import type {
   ApiIncident,
   ApiPlan,
   ApiService,
+  ApiSupervisedGroup,
 } from '@holdfast/client'
 
 /** A screen each for a large team, and some programs. */
@@ -57,6 +58,10 @@ export class Hub {
   /** `groups`: of its service; who may read them all is told. */
   plan(plan: ApiPlan, groups: readonly string[]): void {
     this.#send(groups, messageText('plan', plan))
+  }
+
+  supervised(group: ApiSupervisedGroup): void {
+    this.#send(group.group, messageText('supervised', group))
   }
 
   service(service: ApiService): void {

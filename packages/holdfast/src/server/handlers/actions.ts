@@ -38,12 +38,15 @@ export function actionHandlers(scene: Scene): ActionHandlers {
     },
     failover: async ({ params, body, who, address }) => {
       const { to = null, allowDataLoss = false, ifEpoch = null } = body
+      ownGroup(scene, params.group, 'failover')
       const move: Move = { action: 'failover', group: params.group, to, allowDataLoss, dryRun: false, ifEpoch }
       const may = rightsOver(present(who), params.group, scene.services()).has('approve')
       return document(await asked(scene, { who: present(who), address }, move, allowDataLoss && !may))
     },
-    intent: async ({ params }) =>
-      document(agentAnswer(await scene.agentsOf(params.group).intent(params.group, params.id))),
+    intent: async ({ params: { group, id } }) => {
+      if (scene.supervised.watch.group(group) !== null) return document(await scene.supervised.moves.intent(group, id))
+      return document(agentAnswer(await scene.agentsOf(group).intent(group, id)))
+    },
     pause: async ({ params, body, who, address }) => {
       agentAnswer(await pause(scene, { who: present(who), address }, params.group, body))
       return document({ ok: true })
@@ -58,14 +61,34 @@ export function actionHandlers(scene: Scene): ActionHandlers {
   }
 }
 
+/** A group of ours, or one that another program leads. */
+function subjectOf(scene: Scene, group: string): { members: readonly { member: string }[]; epoch: number } {
+  const supervised = scene.supervised.watch.group(group)
+  if (supervised !== null) return { members: supervised.members, epoch: supervised.epoch ?? 0 }
+  return groupOr404(scene.watch.group(group), group)
+}
+
+/** What only the manager of a group decides; with the command that would do it. */
+function ownGroup(scene: Scene, group: string, verb: string): void {
+  const led = scene.supervised.watch.group(group)
+  if (led === null) return
+  const words = `${group} is led by ${led.by}, which decides that; Holdfast does not ${verb} it from here`
+  throw new HoldfastError(
+    'HF_MANAGER_DECIDES',
+    words,
+    `with its own tool, e.g. ${led.failoverCommand}; or holdfast ${verb}`,
+  )
+}
+
 async function asked(
   scene: Scene,
   asker: Asker,
   move: Move,
   waits: boolean,
 ): Promise<{ intent: string | null; approval: ApiApproval | null }> {
-  const { members, epoch } = groupOr404(scene.watch.group(move.group), move.group)
-  if (move.to !== null && !members.some(({ member }) => member === move.to)) {
+  const { members, epoch } = subjectOf(scene, move.group)
+  // Of a supervised group whose manager is silent nobody knows the members; it is told so below.
+  if (move.to !== null && members.length > 0 && !members.some(({ member }) => member === move.to)) {
     const names = members.map(({ member }) => member).join(', ')
     throw new HoldfastError('HF_BODY_INVALID', `${move.to} is no member of ${move.group}`, `use one of ${names}`)
   }
@@ -82,12 +105,15 @@ async function carryOut(scene: Scene, asker: Asker, move: Move): Promise<Result<
   const { action, group, to, allowDataLoss, dryRun, ifEpoch } = move
   const target = { ...(to === null ? {} : { to }), ...(ifEpoch === null ? {} : { ifEpoch }) }
   const by = asker.who.user
-  const client = scene.agentsOf(group)
   const words = `${action} of ${group}${to === null ? '' : ` to ${to}`}${allowDataLoss ? ', loss accepted' : ''}`
+  const led = scene.supervised.watch.group(group) !== null
+  const client = led ? null : scene.agentsOf(group)
   const run = () =>
-    action === 'switchover'
-      ? client.switchover(group, { ...target, by, ...(dryRun ? { dryRun } : {}) })
-      : client.failover(group, { ...target, by, allowDataLoss })
+    client === null
+      ? scene.supervised.moves.switchover(group, { to, dryRun, ifEpoch })
+      : action === 'switchover'
+        ? client.switchover(group, { ...target, by, ...(dryRun ? { dryRun } : {}) })
+        : client.failover(group, { ...target, by, allowDataLoss })
   if (dryRun) return run()
   return withTrail(scene, asker, { action, group, words, detail: { to, allowDataLoss, ifEpoch } }, run)
 }
@@ -128,6 +154,7 @@ function pause(
   group: string,
   { because, validMs }: { readonly because: string; readonly validMs: number },
 ): Promise<Result<{ ok: true }>> {
+  ownGroup(scene, group, 'pause')
   groupOr404(scene.watch.group(group), group)
   const by = asker.who.user
   return withTrail(
@@ -139,6 +166,7 @@ function pause(
 }
 
 function resume(scene: Scene, asker: Asker, group: string): Promise<Result<{ ok: true }>> {
+  ownGroup(scene, group, 'resume')
   groupOr404(scene.watch.group(group), group)
   const by = asker.who.user
   return withTrail(scene, asker, { action: 'resume', group, words: 'resume', detail: {} }, () =>

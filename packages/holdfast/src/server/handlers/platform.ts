@@ -1,5 +1,5 @@
 /** What is so now, and what happened. Everything is narrowed to the groups the asker may read. */
-import type { ApiFigures, ApiGroup, ApiIncident, ApiPlatform } from '@holdfast/client'
+import type { ApiFigures, ApiGroup, ApiIncident, ApiPlatform, ApiSupervisedGroup } from '@holdfast/client'
 import { HoldfastError } from '../../errors.ts'
 import { type Principal, readable } from '../access/grants.ts'
 import { eventsAfter, eventsOf, oldestEventNumber } from '../events.ts'
@@ -21,7 +21,7 @@ const REPLAY_MS_MAX = 60_000
 
 type PlatformHandlers = Pick<
   Handlers,
-  'platform' | 'group' | 'explainGroup' | 'events' | 'stream' | 'incidents' | 'incident'
+  'platform' | 'group' | 'explainGroup' | 'supervised' | 'events' | 'stream' | 'incidents' | 'incident'
 >
 
 export function platformHandlers(scene: Scene): PlatformHandlers {
@@ -30,6 +30,7 @@ export function platformHandlers(scene: Scene): PlatformHandlers {
     platform: async ({ who }) => document(platformDocument(scene, seen(scene, who))),
     group: async ({ params }) => document(groupOr404(watch.group(params.group), params.group)),
     explainGroup: async ({ params }) => document(agentAnswer(await scene.agentsOf(params.group).explain(params.group))),
+    supervised: async ({ who }) => document(supervisedFor(scene, seen(scene, who))),
     events: async ({ query, who }) => {
       const limit = query.limit ?? PAGE
       const groups = seen(scene, who)
@@ -96,11 +97,16 @@ export function platformDocument(scene: Scene, groups: ReadonlySet<string> | nul
     store: { kind: platform.store.kind, site: platform.store.kind === 'embedded' ? platform.store.site : null },
     agents: watch.agents(),
     groups: shown,
+    supervised: supervisedFor(scene, groups),
     services: platform.services.flatMap((service) => serviceOf(service, shown) ?? []),
     plans: scene.plans.follower
       .all()
       .flatMap((sight) => (seesAll(scene, groups, sight.record.scope) ? planOf(sight) : [])),
   }
+}
+
+function supervisedFor({ supervised }: Scene, groups: ReadonlySet<string> | null): ApiSupervisedGroup[] {
+  return supervised.watch.groups().filter(({ group }) => groups?.has(group) !== false)
 }
 
 /** Only for who may read all groups of it. */

@@ -1,9 +1,9 @@
 /** From a described group that another program leads to the one who asks that program. */
-import { keyText, pemText } from '../config/pem.ts'
-import type { SupervisedSpec } from '../config/supervised.ts'
-import { openSupervisor } from '../engines/open-supervisor.ts'
-import type { Supervisor, SupervisorOptions } from '../engines/supervisor.ts'
-import { systemClock } from '../io/clock.ts'
+import { keyText, pemText } from '../../config/pem.ts'
+import type { SupervisedSpec } from '../../config/supervised.ts'
+import { openSupervisor } from '../../engines/open-supervisor.ts'
+import type { Supervisor, SupervisorOptions } from '../../engines/supervisor.ts'
+import { systemClock } from '../../io/clock.ts'
 
 /** One look at everything: voices and engines are asked at once, and the well ones answer in milliseconds. */
 export const LOOK_MS = 4_000
