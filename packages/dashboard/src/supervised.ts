@@ -63,5 +63,7 @@ export function drawnGroup({ group, members }: ApiSupervisedGroup): ApiGroup {
 export function sitesOf({
   members,
 }: ApiSupervisedGroup): readonly { readonly site: string; readonly witness: boolean }[] {
-  return [...new Set(members.map(({ site }) => site ?? NO_SITE))].sort().map((site) => ({ site, witness: false }))
+  const named = new Set(members.flatMap(({ site }) => site ?? []))
+  const last = members.some(({ site }) => site === null) ? [NO_SITE] : []
+  return [...[...named].sort(), ...last].map((site) => ({ site, witness: false }))
 }

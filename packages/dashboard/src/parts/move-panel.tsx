@@ -10,6 +10,7 @@ import { Dialog } from './dialog.tsx'
 import { DryRun, type Way } from './dry-run.tsx'
 import { Field, TroubleBox } from './pieces.tsx'
 import { PlanProgress } from './plan-progress.tsx'
+import { useAnswer } from './use-answer.ts'
 import { useAsking } from './use-asking.ts'
 
 /** A plan that is over stays in sight for so long; later it is among those of the past. */
@@ -48,12 +49,24 @@ export function MovePanel({ service, groups, at, session }: MovePanelProps) {
   )
 }
 
+/** Until it is decided; what became of it then is shown by the plan, or told here. */
 function AskedApproval({ approval }: { readonly approval: ApiApproval }) {
-  const [seen] = useState(approval)
+  const turn = useLive((state) => state.approvalsTurn)
+  const { value } = useAnswer('approvals', { query: {} }, turn)
+  const now = value?.find(({ id }) => id === approval.id) ?? approval
+  const title = now.plan === null ? now.action : planWords(now.plan)
+  if (now.state === 'approved') return null
+  if (now.state === 'waiting') {
+    return (
+      <p className="progress" role="status">
+        It waits for an approver: {title}. <Link to="/approvals">See what waits</Link>
+      </p>
+    )
+  }
   return (
-    <p className="progress" role="status">
-      It waits for an approver: {seen.plan === null ? seen.action : planWords(seen.plan)}.{' '}
-      <Link to="/approvals">See what waits</Link>
+    <p className="progress refused" role="status">
+      {title} is {now.state}
+      {now.because === '' ? '.' : `: ${now.because}`}
     </p>
   )
 }

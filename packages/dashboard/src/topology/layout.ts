@@ -137,6 +137,8 @@ function pathOf(from: MemberBox, to: MemberBox): Pick<Arrow, 'path' | 'labelAt'>
     const right = to.x > from.x
     const x1 = right ? from.x + from.width : from.x
     const x2 = right ? to.x : to.x + to.width
+    if (Math.abs(x2 - x1) > GAP + 1)
+      return overPath({ x1, y1: fromMiddle, x2, y2: toMiddle, top: Math.min(from.y, to.y) })
     const bend = (x2 - x1) / 2
     const path = `M${x1} ${fromMiddle} C${x1 + bend} ${fromMiddle} ${x2 - bend} ${toMiddle} ${x2} ${toMiddle}`
     return { path, labelAt: { x: (x1 + x2) / 2, y: (fromMiddle + toMiddle) / 2 } }
@@ -152,4 +154,24 @@ function pathOf(from: MemberBox, to: MemberBox): Pick<Arrow, 'path' | 'labelAt'>
   const out = side + PAD - 3
   const path = `M${side} ${fromMiddle} C${out + 8} ${fromMiddle} ${out + 8} ${toMiddle} ${side} ${toMiddle}`
   return { path, labelAt: { x, y: down ? to.y - 18 : to.y + to.height + 18 } }
+}
+
+interface Ends {
+  readonly x1: number
+  readonly y1: number
+  readonly x2: number
+  readonly y2: number
+  readonly top: number
+}
+
+/** Past a site that stands between: over its boxes, told beside where it ends. */
+function overPath({ x1, y1, x2, y2, top }: Ends): Pick<Arrow, 'path' | 'labelAt'> {
+  const over = top - HEAD - PAD
+  const lean = (x2 - x1) / 6
+  const [c1, c2] = [x1 + lean, x2 - lean]
+  const at = 0.88
+  const curve = (a: number, b: number, c: number, d: number): number =>
+    (1 - at) ** 3 * a + 3 * (1 - at) ** 2 * at * b + 3 * (1 - at) * at ** 2 * c + at ** 3 * d
+  const path = `M${x1} ${y1} C${c1} ${over} ${c2} ${over} ${x2} ${y2}`
+  return { path, labelAt: { x: curve(x1, c1, c2, x2), y: curve(y1, over, over, y2) } }
 }
