@@ -22,7 +22,7 @@ const postgres = await findPostgres()
 const missing = chromium === null ? 'chromium' : postgres.ok ? null : 'postgresql'
 const skip = missing === null ? false : `needs ${missing}: npm run engines`
 
-describe('the dashboard in a browser', { skip, timeout: 400_000 }, () => {
+describe('the dashboard in a browser', { skip, timeout: 600_000 }, () => {
   let platform: TestPlatform
   let browser: Browser
   let server: Running
