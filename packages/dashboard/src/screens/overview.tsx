@@ -11,7 +11,7 @@ import { Link } from '../place.tsx'
 import { isOver, planWords, stepsDone } from '../plan-words.ts'
 import { headlineOf, objectiveText, placeText, proofText, serviceStanding, standingOf } from '../standing.ts'
 import { lagOf, MANAGER_NAMES, supervisedStanding } from '../supervised.ts'
-import { bytesText, countText } from '../words.ts'
+import { countText } from '../words.ts'
 
 const EVENTS_SHOWN = 8
 
