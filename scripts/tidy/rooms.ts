@@ -119,7 +119,7 @@ export const ROOMS: readonly Room[] = [
     name: 'server',
     prefixes: [`${PRODUCT}/server/`],
     mayImport: [
-      ...['core', 'errors', 'io', 'config', 'client', 'evidence', 'plans', 'drills', 'canary', 'status-view'],
+      ...['core', 'errors', 'io', 'config', 'client', 'evidence', 'plans', 'drills', 'canary', 'alerts', 'status-view'],
       ...['engines', 'engine-contract', 'store', 'store-contract'],
     ],
     packages: 'any',

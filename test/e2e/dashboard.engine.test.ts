@@ -1,6 +1,8 @@
 /** The dashboard as people use it: a real browser, the real server, a real group of three. */
 import assert from 'node:assert/strict'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { availableParallelism, loadavg } from 'node:os'
+import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import type { Browser, Page } from 'playwright-core'
 import { buildDashboard } from '../../packages/dashboard/build.ts'
@@ -16,13 +18,15 @@ const SEEN_MS_MAX = 1_000
 const SEEN_MS_CROWDED = 10_000
 
 const ASKED_AGAIN_MAX = 3
+/** Looks, moves, waits until it has held for a lease, counts; on a crowded machine. */
+const RUN_MS = 120_000
 
 const chromium = chromiumPath()
 const postgres = await findPostgres()
 const missing = chromium === null ? 'chromium' : postgres.ok ? null : 'postgresql'
 const skip = missing === null ? false : `needs ${missing}: npm run engines`
 
-describe('the dashboard in a browser', { skip, timeout: 600_000 }, () => {
+describe('the dashboard in a browser', { skip, timeout: 700_000 }, () => {
   let platform: TestPlatform
   let browser: Browser
   let server: Running
@@ -42,9 +46,11 @@ describe('the dashboard in a browser', { skip, timeout: 600_000 }, () => {
     await buildDashboard()
     platform = await TestPlatform.describe({ members: 3, groupLines: '    antiFlap: { free: 50, window: 60s }\n' })
     port = (await freePorts(1))[0] ?? 0
+    describeDrills(platform)
     platform.write(described(platform, port))
     await platform.store().says(/ready at/)
     for (const [at, member] of platform.members.entries()) agents.set(member, platform.agent(`a${at + 1}`))
+    await platform.router().says(/ready at/)
     for (const agent of agents.values()) await agent.says(/ready at/)
     await platform.router().says(/ready at/)
     await startServer()
@@ -227,12 +233,63 @@ describe('the dashboard in a browser', { skip, timeout: 600_000 }, () => {
     assert.equal(await viewer.page.getByRole('button', { name: 'Switch over…' }).count(), 0)
     await viewer.page.goto('/services/shop')
     await viewer.page.getByText('To move it takes the role of an operator').waitFor()
-    for (const path of [
-      ...['groups/orders/switchover', 'groups/orders/failover', 'groups/orders/resume', 'services/shop/plans'],
-    ]) {
+    await viewer.page.goto('/drills')
+    await viewer.page.locator('tr[data-drill="quiet"]').waitFor()
+    assert.equal(await viewer.page.getByRole('button', { name: /Run|Stop/ }).count(), 0)
+    const levers = ['groups/orders/drills', 'groups/orders/drills/abort', 'drills/days', 'faults/stop']
+    const moves = ['switchover', 'failover', 'resume'].map((verb) => `groups/orders/${verb}`)
+    for (const path of [...moves, 'services/shop/plans', ...levers]) {
       assert.equal(await post(viewer.page, path, {}), 403, path)
     }
     await viewer.context.close()
+  })
+
+  test('a drill runs from here, is seen while it runs, and its report verifies', async () => {
+    const { page } = admin
+    await platform.whole()
+    await page.goto('/drills')
+    await page.getByRole('button', { name: 'Run quiet…' }).click()
+    await page.getByRole('dialog').getByText('Blast radius').waitFor()
+    await lookAt(admin, 'drill-dialog')
+    await page.getByRole('dialog').getByRole('button', { name: 'Run it live' }).click()
+    await page.locator('[data-active-drill="quiet"]').waitFor()
+    await page.locator('[data-running="quiet"]').waitFor()
+    await page.locator('tr[data-report] th a').first().click({ timeout: RUN_MS })
+    await page.locator('[data-verdict="ok"]').waitFor()
+    const kept = await page.evaluate(`[...document.querySelectorAll('[data-figure]')].map((row) => row.dataset.kept)`)
+    assert.deepEqual(kept, ['kept', 'kept'])
+    await lookAt(admin, 'report')
+    const answer = await page.evaluate(`fetch(document.querySelector('a[href$="/json"]').href)
+      .then((answer) => answer.text())`)
+    const file = join(platform.folder, 'taken.json')
+    writeFileSync(file, String(answer))
+    const verified = platform.run(['evidence', 'verify', file])
+    assert.equal(await verified.end(), 0, verified.text)
+    assert.deepEqual(admin.complaints, [])
+  })
+
+  test('the lever stops the drill that runs and every fault, and each agent says that none is left', async () => {
+    const { page } = admin
+    await platform.whole()
+    await page.goto('/drills')
+    await page.getByRole('button', { name: 'Run frozen…' }).click()
+    await page.getByRole('dialog').getByRole('button', { name: 'Run it live' }).click()
+    await page.locator('[data-active-drill="frozen"][data-phase="faulted"]').waitFor()
+    await lookAt(admin, 'drill-running')
+    await page.getByRole('button', { name: 'Stop all faults…' }).click()
+    await page.getByRole('dialog').getByLabel('Reason').fill('customers call')
+    await page.getByRole('button', { name: 'Stop them now' }).click()
+    await page.locator('[data-faults="off"]').waitFor()
+    await lookAt(admin, 'stop-faults')
+    await page.getByRole('dialog').getByRole('button', { name: 'Cancel' }).click()
+    await page.locator('[data-active-drill]').waitFor({ state: 'detached' })
+    const row = page.locator('tr[data-report]').filter({ hasText: 'frozen' })
+    await row.getByText('aborted', { exact: true }).waitFor()
+    await page.goto('/audit')
+    await page.getByLabel('Search').fill('stop-faults')
+    await page.getByRole('button', { name: 'Search' }).click()
+    await page.getByRole('cell', { name: 'customers call' }).first().waitFor()
+    await platform.whole()
   })
 
   test('automation is turned off with a reason and on again', async () => {
@@ -253,7 +310,7 @@ describe('the dashboard in a browser', { skip, timeout: 600_000 }, () => {
 
   test('every screen, light and dark, on a desk and on a phone', async () => {
     const screens = { overview: '/', topology: '/topology', group: '/groups/orders', incidents: '/incidents' }
-    const more = { audit: '/audit', access: '/access', account: '/account' }
+    const more = { drills: '/drills', alerts: '/alerts', audit: '/audit', access: '/access', account: '/account' }
     for (const [name, path] of Object.entries({ ...screens, ...more })) {
       await admin.page.goto(path)
       await admin.page.locator('h1').first().waitFor()
@@ -318,8 +375,33 @@ function described(platform: TestPlatform, port: number): string {
     .text()
     .replace('sites: [{ name: here }]', 'sites: [{ name: here }, { name: there }, { name: hill, witness: true }]')
     .replace('store: { kind: embedded,', 'store: { kind: embedded, site: hill,')
-    .replace('name: a3, site: here', 'name: a3, site: there')}${SERVICE}server: { listen: 127.0.0.1:${port} }\n`
+    .replace('agentDefaults: {', 'agentDefaults: { drills: allowed,')
+    .replace(
+      'name: a3, site: here',
+      'name: a3, site: there',
+    )}${SERVICE}drills: [drills]\nserver: { listen: 127.0.0.1:${port} }\n`
 }
+
+function describeDrills({ folder }: TestPlatform): void {
+  mkdirSync(join(folder, 'drills'))
+  const objectives = 'objectives: { rto: 30s, rpo: 0s }\nhypothesis: { within: 90s }\n'
+  const write = (name: string, fault: string, more = ''): void =>
+    writeFileSync(
+      join(folder, 'drills', `${name}.yaml`),
+      `version: 1\ndrill: ${name}\ngroup: orders\nfault: ${fault}\n${objectives}${more}`,
+    )
+  // Nothing that a crowded machine would make an outage of.
+  const quiet = '{ kind: freeze, what: agent, target: replica, for: 4s }'
+  write('quiet', quiet, `description: The agent of a replica stands still.\n${SCHEDULE}`)
+  write('frozen', '{ kind: freeze, what: engine, target: replica, for: 90s }')
+}
+
+/** Twice a month, in the night. */
+const SCHEDULE = `schedule:
+  cron: "0 3 1,15 * *"
+  timeZone: Europe/Berlin
+  freezes: [{ from: "2027-12-20", to: "2028-01-03", because: year end }]
+`
 
 /** One group, and a hook that takes long enough to be seen at work. */
 const SERVICE = `services:

@@ -4,6 +4,7 @@
 
 import type {
   ApiAbortDrill,
+  ApiAlerts,
   ApiApproval,
   ApiAsked,
   ApiAuditPage,
@@ -44,6 +45,7 @@ import type {
   ApiServiceCanary,
   ApiServiceDetail,
   ApiSession,
+  ApiSilenceRequest,
   ApiStartDrill,
   ApiSupervisedGroup,
   ApiSwitchoverRequest,
@@ -95,6 +97,7 @@ export interface ServerRoutes {
         | 'server'
         | 'drill'
         | 'canary'
+        | 'alert'
       readonly limit?: number
     }
     readonly answer: ApiEventPage
@@ -417,6 +420,29 @@ export interface ServerRoutes {
     }
     readonly answer: 'file'
   }
+  readonly alerts: {
+    readonly answer: ApiAlerts
+  }
+  readonly silence: {
+    readonly body: ApiSilenceRequest
+    readonly answer: {
+      readonly id: string
+    }
+  }
+  readonly endSilence: {
+    readonly params: {
+      readonly id: string
+    }
+    readonly body: Readonly<Record<string, never>>
+    readonly answer: ApiOk
+  }
+  readonly acknowledge: {
+    readonly params: {
+      readonly id: string
+    }
+    readonly body: Readonly<Record<string, never>>
+    readonly answer: ApiOk
+  }
 }
 
 export const SERVER_ROUTES = {
@@ -480,4 +506,8 @@ export const SERVER_ROUTES = {
   drillReport: { method: 'GET', path: '/api/v1/drills/reports/:id' },
   verifyDrillReport: { method: 'GET', path: '/api/v1/drills/reports/:id/verify' },
   drillReportFile: { method: 'GET', path: '/api/v1/drills/reports/:id/files/:kind' },
+  alerts: { method: 'GET', path: '/api/v1/alerts' },
+  silence: { method: 'POST', path: '/api/v1/alerts/silences' },
+  endSilence: { method: 'POST', path: '/api/v1/alerts/silences/:id/end' },
+  acknowledge: { method: 'POST', path: '/api/v1/alerts/:id/acknowledge' },
 } as const

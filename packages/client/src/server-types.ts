@@ -43,6 +43,44 @@ export interface ApiAgent {
   readonly guardAlive: boolean | null
 }
 
+export interface ApiAlerts {
+  /** Somebody on the host of this server looks. */
+  readonly running: boolean
+  /** Why not; empty when somebody does. */
+  readonly because: string
+  readonly lookedMs: number | null
+  readonly alerts: readonly {
+    readonly id: string
+    readonly rule: string
+    readonly severity: 'critical' | 'warning' | 'info'
+    readonly summary: string
+    /** What to do first. */
+    readonly next: string
+    readonly runbook: string
+    readonly labels: Readonly<Record<string, string>>
+    readonly sinceMs: number
+    readonly acknowledgedBy: string | null
+    /** Why nobody is told; empty when somebody is. */
+    readonly quiet: string
+  }[]
+  readonly silences: readonly {
+    readonly id: string
+    readonly matchers: Readonly<Record<string, string>>
+    readonly by: string
+    readonly because: string
+    readonly endsMs: number
+  }[]
+  readonly failing: readonly {
+    readonly channel: string
+    readonly scope: string
+    readonly because: string
+  }[]
+  readonly channels: readonly {
+    readonly channel: string
+    readonly kind: string
+  }[]
+}
+
 export interface ApiApproval {
   readonly id: string
   readonly action: 'switchover' | 'failover' | 'plan'
@@ -572,6 +610,7 @@ export interface ApiEvent {
     | 'server'
     | 'drill'
     | 'canary'
+    | 'alert'
   readonly severity: 'info' | 'notice' | 'warning' | 'critical'
   readonly code: string
   readonly summary: string
@@ -1118,6 +1157,13 @@ export interface ApiSession {
   readonly expiresMs: number | null
   /** Send it as `holdfast-csrf` with every change; empty for tokens, which need none. */
   readonly csrf: string
+}
+
+export interface ApiSilenceRequest {
+  /** All must fit; `*` stands for any text. */
+  readonly matchers: Readonly<Record<string, string>>
+  readonly because: string
+  readonly validMs: number
 }
 
 export interface ApiStartDrill {

@@ -4,17 +4,23 @@ import { useEffect, useRef, useState } from 'react'
 import { nowMs, wallMs } from './clock.ts'
 import { clockDifferenceMs } from './live/server-clock.ts'
 import { useLive, useWallMs } from './live/use-live.tsx'
+import { DrillBar } from './parts/drill-bar.tsx'
 import { TroubleBox } from './parts/pieces.tsx'
+import { StopFaults } from './parts/stop-faults.tsx'
+import { type DrillsNow, useDrills } from './parts/use-drills.ts'
 import { Link, partsOf, usePath } from './place.tsx'
 import { may } from './rights.ts'
 import { Access } from './screens/access.tsx'
 import { Account } from './screens/account.tsx'
+import { Alerts } from './screens/alerts.tsx'
 import { Approvals } from './screens/approvals.tsx'
 import { Audit } from './screens/audit.tsx'
+import { Drills } from './screens/drills.tsx'
 import { GroupScreen } from './screens/group.tsx'
 import { Incident } from './screens/incident.tsx'
 import { Incidents } from './screens/incidents.tsx'
 import { Overview } from './screens/overview.tsx'
+import { Report } from './screens/report.tsx'
 import { Topology } from './screens/topology.tsx'
 import { ServiceScreen } from './screens/whole.tsx'
 import { server } from './server.ts'
@@ -34,6 +40,7 @@ export function Frame({ session, onLeft }: FrameProps) {
   const platform = useLive((state) => state.platform?.platform ?? '')
   const lost = useLive((state) => state.link.state === 'lost')
   const shown = useRef(path)
+  const drills = useDrills()
   useEffect(() => {
     document.title = `${title} · ${platform === '' ? 'Holdfast' : platform}`
     // Who reads by ear hears where the link led; not at the first screen, which begins at its top.
@@ -50,8 +57,10 @@ export function Frame({ session, onLeft }: FrameProps) {
       <div className="body">
         <LostBanner />
         <ClockNote />
+        <DrillBar session={session} drills={drills.value} />
+        <StopFaults session={session} />
         <main id="main" tabIndex={-1} ref={main}>
-          <Screen path={path} session={session} />
+          <Screen path={path} session={session} drills={drills} />
         </main>
       </div>
     </div>
@@ -64,13 +73,21 @@ const TITLES: Readonly<Record<string, string>> = {
   groups: 'Group',
   services: 'Service',
   incidents: 'Incidents',
+  drills: 'Drills',
+  alerts: 'Alerts',
   approvals: 'Approvals',
   audit: 'Audit',
   access: 'Access',
   account: 'Account',
 }
 
-function Screen({ path, session }: { readonly path: string; readonly session: ApiSession }) {
+interface ScreenProps {
+  readonly path: string
+  readonly session: ApiSession
+  readonly drills: DrillsNow
+}
+
+function Screen({ path, session, drills }: ScreenProps) {
   const [first = '', second] = partsOf(path)
   const known = useLive((state) => state.platform !== null)
   const refused = useLive((state) => (state.link.state === 'lost' && state.link.status === 403 ? state.link : null))
@@ -89,6 +106,9 @@ function Screen({ path, session }: { readonly path: string; readonly session: Ap
     return <ServiceScreen key={second} name={second} session={session} />
   if (first === 'incidents' && second !== undefined) return <Incident key={second} id={second} />
   if (first === 'incidents') return <Incidents />
+  if (first === 'drills' && second !== undefined) return <Report key={second} id={second} />
+  if (first === 'drills') return <Drills session={session} drills={drills} />
+  if (first === 'alerts') return <Alerts session={session} />
   if (first === 'approvals') return <Approvals session={session} />
   return (
     <>
@@ -153,6 +173,8 @@ function Ways({ session, at }: { readonly session: ApiSession; readonly at: stri
     ['', 'Overview', true],
     ['topology', 'Topology', true],
     ['incidents', 'Incidents', true],
+    ['drills', 'Drills', true],
+    ['alerts', 'Alerts', true],
     ['approvals', 'Approvals', true],
     ['audit', 'Audit', may(session, 'audit')],
     ['access', 'Access', may(session, 'admin')],

@@ -5,6 +5,7 @@ import './style/frame.css'
 import './style/parts.css'
 import './style/screens.css'
 import './style/canary.css'
+import './style/drills.css'
 import './style/plans.css'
 import { applyTheme, storedTheme } from './theme.ts'
 

@@ -33,6 +33,9 @@ export interface LiveState {
   readonly heardMs: number
   /** Grows with each message that changed approvals. */
   readonly approvalsTurn: number
+  /** The same for drills. */
+  readonly drillsTurn: number
+  readonly alertsTurn: number
 }
 
 export type CanaryFigures = ApiCanaryFigures['groups'][number]
@@ -50,6 +53,8 @@ export const NOTHING_YET: LiveState = {
   clock: null,
   heardMs: 0,
   approvalsTurn: 0,
+  drillsTurn: 0,
+  alertsTurn: 0,
 }
 
 export function afterMessage(state: LiveState, message: StreamMessage, nowMs: number): LiveState {
@@ -62,6 +67,8 @@ export function afterMessage(state: LiveState, message: StreamMessage, nowMs: nu
         ...heard,
         events: withEvents(state.events, [message.data]),
         approvalsTurn: state.approvalsTurn + (message.data.kind === 'approval' ? 1 : 0),
+        drillsTurn: state.drillsTurn + (/^(?:drill|approval)$/.test(message.data.kind) ? 1 : 0),
+        alertsTurn: state.alertsTurn + (message.data.kind === 'alert' ? 1 : 0),
       }
     case 'incident':
       return { ...heard, incidents: withIncidents(state.incidents, [message.data]) }

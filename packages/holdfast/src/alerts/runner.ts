@@ -26,6 +26,8 @@ export interface RunnerOptions {
   readonly log: Log
   /** Another process has taken over; this one must end. */
   readonly onReplaced: () => void
+  /** Each decision, besides the log. */
+  readonly onReason?: (reason: AlertsReason) => void
 }
 
 /** Requests of people and waits that are over are seen this often. */
@@ -141,8 +143,10 @@ export class Runner {
     this.#step({ kind: 'delivered', nowMs: this.#nowMs(), desk, id, ok: outcome.ok, ...rest, chance: jitterMs(0, 1) })
   }
 
-  #tell({ code, detail }: AlertsReason): void {
-    const { log } = this.#options
+  #tell(reason: AlertsReason): void {
+    const { log, onReason } = this.#options
+    const { code, detail } = reason
+    onReason?.(reason)
     log[code === 'not-told' || code === 'dropped' ? 'warn' : 'info']({ detail }, code)
   }
 }

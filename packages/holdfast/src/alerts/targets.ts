@@ -1,12 +1,12 @@
 /**
- * Whom the alerts ask: every agent, and every router that answers `/metrics`. All are asked at once; who does not
- * answer within the deadline is down, and nothing it said before is used, as with Prometheus.
+ * Whom the alerts ask: every agent, every router that answers `/metrics`, and the server. All are asked at once;
+ * who does not answer within the deadline is down, and nothing it said before is used, as with Prometheus.
  */
 import { Pool } from 'undici'
 import { pemText } from '../config/pem.ts'
 import { addressText, type Platform } from '../config/platform.ts'
 import type { Sample } from '../core/alerts/expression.ts'
-import { AGENTS_JOB, ROUTERS_JOB } from '../core/alerts/rules.ts'
+import { AGENTS_JOB, ROUTERS_JOB, SERVER_JOB } from '../core/alerts/rules.ts'
 import { exchange } from '../io/http-pool.ts'
 import { readExposition } from './exposition.ts'
 
@@ -35,7 +35,17 @@ export function targetsOf(platform: Platform): readonly Target[] {
     const instance = addressText(metrics)
     return [{ job: ROUTERS_JOB, instance, scheme: 'http', caFile: null, labels: { router: name, site } }]
   })
-  return [...agents, ...routers]
+  const { server } = platform
+  if (server === null) return [...agents, ...routers]
+  const { listen, tls } = server
+  const own: Target = {
+    job: SERVER_JOB,
+    instance: addressText(listen),
+    scheme: tls === null ? 'http' : 'https',
+    caFile: tls?.caFile ?? null,
+    labels: {},
+  }
+  return [...agents, ...routers, own]
 }
 
 const ANSWER_BYTES_MAX = 8 * 1024 * 1024

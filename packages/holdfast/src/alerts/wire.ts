@@ -1,6 +1,7 @@
 /** Builds the alerts of one platform by hand. Whoever runs them: a process of its own, or a server that leads. */
 import type { ChannelSpec, Platform } from '../config/platform.ts'
 import { seriesNames } from '../core/alerts/look.ts'
+import type { AlertsReason } from '../core/alerts/state.ts'
 import { HoldfastError } from '../errors.ts'
 import type { Clock } from '../io/clock.ts'
 import type { Log } from '../io/log.ts'
@@ -18,13 +19,14 @@ export interface AlertsOptions {
   readonly clock: Clock
   readonly log: Log
   readonly onReplaced: () => void
+  readonly onReason?: (reason: AlertsReason) => void
 }
 
 /** An agent answers from state, within milliseconds; one that takes longer is as good as silent. */
 const LOOK_MS = 2_000
 
 /** Starts looking and telling. Throws `HF_ALERTS_RUNNING` while another process does. */
-export function startAlerts({ platform, clock, log, onReplaced }: AlertsOptions): Runner {
+export function startAlerts({ platform, clock, log, onReplaced, onReason }: AlertsOptions): Runner {
   const config = alertsConfig(platform)
   const { dir, everyMs, channels } = platform.alerts
   const memory = openMemory(dir, true)
@@ -42,6 +44,7 @@ export function startAlerts({ platform, clock, log, onReplaced }: AlertsOptions)
       clock,
       log,
       onReplaced,
+      ...(onReason === undefined ? {} : { onReason }),
     })
     runner.start()
     return runner

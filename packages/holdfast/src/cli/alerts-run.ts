@@ -12,6 +12,11 @@ import { interruption } from './terminal.ts'
 export async function runAlerts(common: Common, platform: Platform, level: LogLevel): Promise<ExitCode> {
   const { terminal } = common
   const log = createLog({ level, name: 'alerts' })
+  if (platform.alerts.runBy === 'server') {
+    const next = 'start holdfast server; or write `alerts: { runBy: process }`, so that nobody is told twice'
+    fail(common, 'HF_ALERTS_RUNNING', 'by its description the server runs the alerts of this platform', next)
+    return EXIT.failed
+  }
   const replaced = new AbortController()
   try {
     privateFolder(platform.alerts.dir)

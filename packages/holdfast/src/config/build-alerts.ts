@@ -14,7 +14,17 @@ const PAGERDUTY_URL = 'https://events.pagerduty.com/v2/enqueue'
 
 export type ReadSecret = (source: SecretSource, path: readonly (string | number)[]) => Secret
 
-export function alertsOf(described: DescribedAlerts | undefined, folder: string, read: ReadSecret): AlertsSpec {
+export interface AlertsAround {
+  readonly folder: string
+  /** A server is described. */
+  readonly served: boolean
+}
+
+export function alertsOf(
+  described: DescribedAlerts | undefined,
+  { folder, served }: AlertsAround,
+  read: ReadSecret,
+): AlertsSpec {
   const alerts = described ?? {}
   const channels = (alerts.channels ?? []).map((channel, at) =>
     channelOf(channel, (source, key) => read(source, ['alerts', 'channels', at, key])),
@@ -26,6 +36,7 @@ export function alertsOf(described: DescribedAlerts | undefined, folder: string,
     routes: { critical: routes.critical ?? all, warning: routes.warning ?? all, info: routes.info ?? [] },
     escalation:
       escalation === undefined ? null : { afterMs: parseDurationMs(escalation.after) ?? 0, to: escalation.to },
+    runBy: alerts.runBy ?? (served ? 'server' : 'process'),
     everyMs: parseDurationMs(alerts.every ?? '') ?? EVERY_MS,
     groupWaitMs: parseDurationMs(alerts.groupWait ?? '') ?? GROUP_WAIT_MS,
     repeatMs: parseDurationMs(alerts.repeat ?? '') ?? REPEAT_MS,

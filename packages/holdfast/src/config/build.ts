@@ -52,8 +52,10 @@ export function buildPlatform(description: Description, context: BuildContext): 
     routers: (description.routers ?? []).map(routerOf),
     services: buildServices(description, context),
     drills: (description.drills ?? []).map((path) => resolve(context.folder, path)),
-    alerts: alertsOf(description.alerts, context.folder, (source, path) =>
-      context.secrets.read(source, path, 'password', context.need === 'alerts'),
+    alerts: alertsOf(
+      description.alerts,
+      { folder: context.folder, served: description.server !== undefined },
+      (source, path) => context.secrets.read(source, path, 'password', context.need === 'alerts'),
     ),
     server: serverOf(description, context),
   }

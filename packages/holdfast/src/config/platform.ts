@@ -193,6 +193,8 @@ export interface AlertsSpec {
   readonly channels: readonly ChannelSpec[]
   readonly routes: Readonly<Record<Severity, readonly string[]>>
   readonly escalation: { readonly afterMs: number; readonly to: readonly string[] } | null
+  /** Who looks and tells. */
+  readonly runBy: 'server' | 'process'
   /** Between two looks at all agents and routers. */
   readonly everyMs: number
   readonly groupWaitMs: number

@@ -121,6 +121,10 @@ export const alertsShape = block(
     every: duration('Time between two looks at all agents and routers. Default: 5s.').optional(),
     groupWait: duration('What fires within this time is told together. Default: 10s.').optional(),
     repeat: duration('What still fires unacknowledged is told again after this. Default: 4h.').optional(),
+    runBy: choice(
+      ['server', 'process'],
+      'Who looks and tells: the server that leads, or `holdfast alerts run`. Default: the server, if one is described.',
+    ).optional(),
     dir: path(
       'Folder of what was told, silences and acknowledgements. Default: holdfast-data/alerts beside this file.',
     ).optional(),

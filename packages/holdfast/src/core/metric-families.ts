@@ -127,6 +127,7 @@ export const ROUTER_FAMILIES = {
 
 const GROUP = ['group'] as const
 const MEMBER_AT = [...MEMBER, 'site'] as const
+const PROMISE = ['group', 'service', 'kind'] as const
 const LEADING = 'only the server that leads measures'
 
 /** Of the platform as a server sees it. */
@@ -176,12 +177,28 @@ export const SERVER_FAMILIES = {
     'For how long the oldest acknowledged record that the replica does not show has been acknowledged',
   ),
   holdfast_canary_replica_newest_seconds: gauge(MEMBER_AT, 'seconds', 'Age of the newest record the replica shows'),
+  holdfast_objective_seconds: gauge(
+    PROMISE,
+    'seconds',
+    'What the service promises for the group; `kind` is rto or rpo',
+  ),
+  holdfast_outlook_seconds: gauge(
+    [...PROMISE, 'from'],
+    'seconds',
+    'What to expect: the worst of the newest drills, or with async the loss exposed now by lag; no sample if unknown',
+  ),
+  holdfast_drill_overdue_seconds: gauge(
+    ['group', 'drill'],
+    'seconds',
+    'For how long a scheduled drill should have passed again; 0: it is in time',
+  ),
+  holdfast_drill_score: gauge(['group'], 'number', 'What the proof of the group is worth today, from 0 to 100'),
 } as const satisfies Readonly<Record<string, Row>>
 
-export type ServerMetric = keyof typeof SERVER_FAMILIES
 export type AgentMetric = keyof typeof AGENT_FAMILIES
 export type RouterMetric = keyof typeof ROUTER_FAMILIES
-export type MetricName = AgentMetric | RouterMetric
+export type ServerMetric = keyof typeof SERVER_FAMILIES
+export type MetricName = AgentMetric | RouterMetric | ServerMetric
 
 /** All of them with who exports each, in the order of the tables. */
 export function metricFamilies(): ReadonlyMap<string, MetricFamily> {

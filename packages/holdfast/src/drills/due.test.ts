@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
 import { loadDrillBytes } from '../config/drill.ts'
-import { dueOf } from './due.ts'
+import { dueOf, overdueSince } from './due.ts'
 import type { EndedDrill } from './ledger.ts'
 
 function drill(schedule: string) {
@@ -68,4 +68,15 @@ it('is overdue when its last proof is too old, also when it ran since', () => {
 
 it('without a schedule it is never due', () => {
   assert.equal(dueOf(drill(''), [], at('2027-03-09T12:00:00Z')).state, 'unscheduled')
+})
+
+it('known only for a while, its earlier times are nobody’s; never passed, it is overdue counted from then', () => {
+  const known = at('2027-03-09T12:00:00Z')
+  assert.equal(dueOf(WEEKLY, [], at('2027-03-10T12:00:00Z'), known).state, 'later')
+  assert.equal(dueOf(WEEKLY, [], at('2027-03-16T12:00:00Z'), known).state, 'due')
+  const late = { nowWallMs: at('2027-04-09T12:00:00Z'), knownSinceMs: known }
+  assert.equal(dueOf(WEEKLY, [], late.nowWallMs, known).state, 'overdue')
+  assert.equal(overdueSince(WEEKLY, [], late), at('2027-04-08T12:00:00Z'))
+  assert.equal(overdueSince(WEEKLY, [ran('2027-04-06T08:05:00Z')], late), null)
+  assert.equal(overdueSince(WEEKLY, [], { ...late, nowWallMs: at('2027-12-28T10:30:00Z') }), null, 'frozen')
 })

@@ -35,7 +35,8 @@ export function dueOf(
   const ageMs = lastPassedWallMs === null ? null : nowWallMs - lastPassedWallMs
   const knownMs = knownSinceMs === null ? null : nowWallMs - knownSinceMs
   const days = (ms: number): string => `${Math.floor(ms / 86_400_000)} days`
-  const missed = missedSince(schedule, lastRunWallMs, nowWallMs)
+  // Times of before it was known are nobody's.
+  const missed = missedSince(schedule, lastRunWallMs ?? knownSinceMs, nowWallMs)
   if (ageMs !== null && ageMs > schedule.overdueAfterMs) {
     return { ...fixed, state: 'overdue', nextWallMs, because: `it last passed ${days(ageMs)} ago` }
   }

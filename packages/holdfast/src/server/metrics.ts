@@ -5,6 +5,7 @@
 import type { ApiCanaryNow } from '@holdfast/client'
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
 import { SERVER_FAMILIES, type ServerMetric } from '../core/metric-families.ts'
+import { DRILL_FILLS } from './drills/metrics.ts'
 import type { Scene } from './scene.ts'
 
 type Labels = Readonly<Record<string, string>>
@@ -93,6 +94,7 @@ const FILLS: Readonly<Record<Exclude<ServerMetric, Counted>, Fill>> = {
   holdfast_canary_at_risk_seconds: ofCanaries(({ risk }) => (risk === null ? null : risk.ms / 1_000)),
   holdfast_canary_replica_stale_seconds: ofReplicas(({ lacksMs }) => lacksMs),
   holdfast_canary_replica_newest_seconds: ofReplicas(({ ageMs }) => ageMs),
+  ...DRILL_FILLS,
 }
 
 export class ServerMetrics {

@@ -7,6 +7,7 @@ import type { PlanPort } from '../plans/plan-port.ts'
 import type { Services } from './access/grants.ts'
 import type { Passwords } from './access/passwords.ts'
 import type { Tries } from './access/tries.ts'
+import type { Watchman } from './alerts/watchman.ts'
 import type { AuditSigner } from './audit/audit-log.ts'
 import type { CanaryKeeper } from './canary/keeper.ts'
 import type { Database } from './database/database.ts'
@@ -47,6 +48,7 @@ export interface Scene {
   /** Groups whose role claims give something, at the identity provider; null without one. */
   readonly oidcLabel: string | null
   readonly drills: DrillParts
+  readonly alerts: Watchman
 }
 
 export function groupNames({ platform }: Pick<Scene, 'platform'>): readonly string[] {

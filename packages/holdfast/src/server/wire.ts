@@ -15,6 +15,7 @@ import type { Services } from './access/grants.ts'
 import { Oidc } from './access/oidc.ts'
 import { Passwords } from './access/passwords.ts'
 import { Tries } from './access/tries.ts'
+import { Watchman } from './alerts/watchman.ts'
 import { appendAudit, writeCheckpoint } from './audit/audit-log.ts'
 import { CanaryKeeper } from './canary/keeper.ts'
 import { figuresOf as canaryFigures } from './canary/now.ts'
@@ -29,6 +30,7 @@ import { Recorder } from './follow/recorder.ts'
 import { serviceGist, serviceOf } from './follow/standing.ts'
 import { Watch } from './follow/watch.ts'
 import { actionHandlers } from './handlers/actions.ts'
+import { alertHandlers } from './handlers/alerts.ts'
 import { auditHandlers } from './handlers/audit.ts'
 import { canaryHandlers } from './handlers/canary.ts'
 import { drillStopHandlers } from './handlers/drill-stop.ts'
@@ -154,10 +156,10 @@ class Body {
     })
     this.#canary = this.#canaries(name)
     const services = servedGroups(platform)
+    const lead = { name, leader: this.#leader, onWritten: () => this.#feed.poke() }
     this.#managed = new SupervisedDesk({
-      ...{ platform, database, leader: this.#leader, clock, log, name },
+      ...{ platform, database, clock, log, ...lead },
       onGroup: (group) => this.#hub.supervised(group),
-      onWritten: () => this.#feed.poke(),
     })
     const scopes = scopesOf(platform, services)
     this.#desk = new PlanDesk({
@@ -167,10 +169,10 @@ class Body {
       onWritten: () => this.#feed.poke(),
     })
     const drills = drillParts({ platform, database, clock, log, dir: spec.dir })
-    const lead = { name, leader: this.#leader, onWritten: () => this.#feed.poke() }
     this.#drills = new DrillConductor({ platform, database, clock, log, ...lead, ...drills })
     this.#scene = {
       drills,
+      alerts: new Watchman({ platform, clock, log, env: process.env, ...lead }),
       ...{ platform, spec, name, database, clock, log },
       version: options.version,
       leader: this.#leader,
@@ -219,6 +221,7 @@ class Body {
     this.#managed.watch.start()
     this.#every(TURN_MS, () => this.#turn())
     this.#every(TURN_MS, () => this.#drills.turn())
+    this.#every(TURN_MS, () => this.#scene.alerts.turn())
     this.#every(FIGURES_MS, async () => this.#figures())
     this.#every(CHECKPOINT_MS, () => this.#checkpoint())
     this.#every(FORGET_MS, async () => {
@@ -236,6 +239,7 @@ class Body {
     await this.#door?.close()
     await this.#desk.close()
     await this.#drills.close()
+    await this.#scene.alerts.close()
     this.#scene.drills.records.close()
     await this.#canary.close().catch(() => undefined)
     await this.#managed.close()
@@ -277,6 +281,7 @@ class Body {
         ...canaryHandlers(this.#scene),
         ...oidcHandlers(this.#scene, oidc),
         ...drillHandlers(this.#scene),
+        ...alertHandlers(this.#scene),
         ...drillStopHandlers(this.#scene),
         ...faultHandlers(this.#scene),
         ...reportHandlers(this.#scene),

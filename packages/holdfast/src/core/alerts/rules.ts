@@ -54,10 +54,12 @@ const DAY_S = 86_400
 
 export const AGENTS_JOB = 'holdfast-agents'
 export const ROUTERS_JOB = 'holdfast-routers'
+export const SERVER_JOB = 'holdfast-server'
 
 const MEMBER = ['group', 'member'] as const
 const MEMBER_AT = ['group', 'member', 'site'] as const
 const AGENT_AT = ['agent', 'site'] as const
+const PROMISE = ['group', 'service', 'kind'] as const
 
 const series = (name: SeriesName, where: Where = {}): Expression => ({ kind: 'series', name, where })
 const is = (left: Expression, how: '<' | '>' | '==', right: number): Expression => ({
@@ -432,7 +434,40 @@ export const RULES = {
     summary: 'The relay of router {router} for group {group} does not run',
     next: 'the log of the router says what HAProxy said',
   },
+  'objective-in-danger': {
+    severity: 'warning',
+    by: PROMISE,
+    forMs: MINUTE,
+    keepMs: 5 * MINUTE,
+    limit: { unit: 'share', value: 0.8, low: 0.05, high: 10 },
+    groups: 'none',
+    asks: ({ limit }) => ({
+      kind: 'and',
+      left: outlook(),
+      // Several servers may tell the same.
+      right: is(ratio(outlook(), fold('max', PROMISE, series('holdfast_objective_seconds')), PROMISE), '>', limit),
+      on: PROMISE,
+    }),
+    summary:
+      'The {kind} to expect of group {group} is {value|duration}: above {limit|percent} of what {service} promises',
+    next: 'look at the last reports of the group: holdfast drill list; then at its lag: holdfast status',
+  },
+  'drill-overdue': {
+    severity: 'warning',
+    by: ['group', 'drill'],
+    forMs: MINUTE,
+    keepMs: MINUTE,
+    limit: null,
+    groups: 'none',
+    asks: () => is(series('holdfast_drill_overdue_seconds'), '>', 0),
+    summary: 'Drill {drill} of group {group} should have passed again {value|duration} ago',
+    next: 'holdfast drill due; run it when it suits, and look why it did not pass',
+  },
 } as const satisfies Readonly<Record<string, RuleRow>>
+
+function outlook(): Expression {
+  return fold('max', PROMISE, series('holdfast_outlook_seconds'))
+}
 
 function diskShare(where: Where): Expression {
   return ratio(series('holdfast_disk_free_bytes', where), series('holdfast_disk_size_bytes'), MEMBER)

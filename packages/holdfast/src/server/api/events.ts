@@ -20,6 +20,7 @@ export const EVENT_KINDS = [
   'server',
   'drill',
   'canary',
+  'alert',
 ] as const
 export type EventKind = (typeof EVENT_KINDS)[number]
 

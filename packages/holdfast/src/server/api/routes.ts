@@ -5,6 +5,7 @@
  */
 import * as access from './access.ts'
 import * as actions from './actions.ts'
+import { ALERT_ROUTES } from './alerts.ts'
 import * as audit from './audit.ts'
 import * as canary from './canary.ts'
 import { DRILL_ROUTES } from './drill-routes.ts'
@@ -380,6 +381,7 @@ export const API_ROUTES = {
   ...ACCESS_ROUTES,
   ...AUDIT_ROUTES,
   ...DRILL_ROUTES,
+  ...ALERT_ROUTES,
 } as const
 
 export type RouteId = keyof typeof API_ROUTES

@@ -298,6 +298,7 @@ export class DrillConductor {
       const because = drill === null ? 'its file is gone or has mistakes' : 'its file is not the one that was asked for'
       return { outcome: 'refused', because }
     }
+    let before = ''
     const child = (this.#options.start ?? startChild)({
       file: drill.file,
       platformFile: platform.file,
@@ -307,6 +308,10 @@ export class DrillConductor {
       onEntry: (entry) => {
         // What begins and ends in the store is told from there; a copy has a store of its own.
         if (!wanted.practice && (entry.code === 'drill-begun' || entry.code === 'ended')) return
+        // What is tried again every second is told once.
+        const gist = JSON.stringify([entry.code, entry.detail])
+        if (gist === before) return
+        before = gist
         void this.#write((writing) => writeEvents(writing, [lineDraft(wanted, run, entry)], entry.wallMs)).catch(
           (error: unknown) => log.warn({ error }, 'drill-line-not-written'),
         )

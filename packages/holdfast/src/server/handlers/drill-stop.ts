@@ -59,7 +59,7 @@ export async function abortIn(
   const event = { kind: 'drill', severity: 'warning', summary, group } as const
   const deed = { who, address, action: 'drill-abort', subject: `group ${group}`, detail: { because }, event } as const
   await changeWithTrail(scene, { ...deed, outcome: 'asked' }, async (writing) => {
-    for (const order of await newestOrders(scene.database.read)) {
+    for (const order of await newestOrders(writing)) {
       if (order.state !== 'running' || !order.drills.some((one) => one.group === group)) continue
       await editOrder(writing, order.id, ({ order: now }) => {
         return now.state === 'running' && now.because === '' ? { ...now, because: `${who.user}: ${because}` } : null

@@ -24,7 +24,7 @@ export function faultHandlers(scene: Scene): Pick<Handlers, 'faults' | 'stopFaul
       const deed = { ...base, outcome: 'asked', detail: { because } } as const
       const event = { kind: 'drill', severity: 'warning', summary } as const
       await changeWithTrail(scene, { ...deed, event }, async (writing) => {
-        for (const { order } of await openOrders(scene.database.read)) {
+        for (const { order } of await openOrders(writing)) {
           await editOrder(writing, order.id, ({ order: now }) => {
             if (now.state === 'running') return now.because === '' ? { ...now, because: `${user}: ${because}` } : null
             const endedMs = Math.round(scene.clock.wallMs())
