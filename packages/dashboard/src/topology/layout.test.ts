@@ -51,6 +51,22 @@ describe('the map of a group', () => {
     )
   })
 
+  test('an arrow to the next site is straight, one past a site goes over it, both are told between sites', () => {
+    const far = memberAs({ member: 'orders-4', site: 'hill' })
+    const near = memberAs({ member: 'orders-2', site: 'south' })
+    const members = [PRIMARY, near, far]
+    const { arrows, sites } = layoutOf(groupAs({ members }), { sites: SITES, storeSite: null, width: 1_200 })
+    const [straight, over] = arrows
+    const heights = (path = ''): readonly number[] =>
+      (path.match(/-?[\d.]+/g) ?? []).map(Number).filter((_, at) => at % 2 === 1)
+    assert.equal(new Set(heights(straight?.path)).size, 1, straight?.path)
+    assert.ok(Math.min(...heights(over?.path)) < (sites[1]?.y ?? 0) + 22, over?.path)
+    for (const { labelAt } of arrows) {
+      const between = sites.every((site) => labelAt.x < site.x || labelAt.x > site.x + site.width)
+      assert.ok(between, JSON.stringify(labelAt))
+    }
+  })
+
   test('a copy that does not flow says so', () => {
     const members = [PRIMARY, memberAs({ member: 'orders-2', streaming: false })]
     const { arrows } = layoutOf(groupAs({ members }), { sites: SITES, storeSite: null, width: 1_000 })

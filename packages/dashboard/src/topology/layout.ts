@@ -137,7 +137,7 @@ function pathOf(from: MemberBox, to: MemberBox): Pick<Arrow, 'path' | 'labelAt'>
     const right = to.x > from.x
     const x1 = right ? from.x + from.width : from.x
     const x2 = right ? to.x : to.x + to.width
-    if (Math.abs(x2 - x1) > GAP + 1)
+    if (Math.abs(x2 - x1) > GAP + 2 * PAD + 1)
       return overPath({ x1, y1: fromMiddle, x2, y2: toMiddle, top: Math.min(from.y, to.y) })
     const bend = (x2 - x1) / 2
     const path = `M${x1} ${fromMiddle} C${x1 + bend} ${fromMiddle} ${x2 - bend} ${toMiddle} ${x2} ${toMiddle}`
@@ -164,14 +164,24 @@ interface Ends {
   readonly top: number
 }
 
-/** Past a site that stands between: over its boxes, told beside where it ends. */
+/** Past a site that stands between: over its boxes, told in the gap before where it ends. */
 function overPath({ x1, y1, x2, y2, top }: Ends): Pick<Arrow, 'path' | 'labelAt'> {
   const over = top - HEAD - PAD
   const lean = (x2 - x1) / 6
   const [c1, c2] = [x1 + lean, x2 - lean]
-  const at = 0.88
-  const curve = (a: number, b: number, c: number, d: number): number =>
-    (1 - at) ** 3 * a + 3 * (1 - at) ** 2 * at * b + 3 * (1 - at) * at ** 2 * c + at ** 3 * d
   const path = `M${x1} ${y1} C${c1} ${over} ${c2} ${over} ${x2} ${y2}`
-  return { path, labelAt: { x: curve(x1, c1, c2, x2), y: curve(y1, over, over, y2) } }
+  const x = x2 - Math.sign(x2 - x1) * (GAP / 2 + PAD)
+  // Along the curve, from where it starts to where it ends, x only grows, or only shrinks.
+  let [low, high] = [0, 1]
+  for (let halvings = 0; halvings < 20; halvings++) {
+    const middle = (low + high) / 2
+    if ((bezier(middle, [x1, c1, c2, x2]) - x) * Math.sign(x2 - x1) < 0) low = middle
+    else high = middle
+  }
+  return { path, labelAt: { x, y: bezier(low, [y1, over, over, y2]) } }
+}
+
+function bezier(at: number, [a, b, c, d]: readonly [number, number, number, number]): number {
+  const rest = 1 - at
+  return rest ** 3 * a + 3 * rest ** 2 * at * b + 3 * rest * at ** 2 * c + at ** 3 * d
 }
