@@ -5,6 +5,8 @@ import fc from 'fast-check'
 import { keyedHash } from '../io/signing.ts'
 import { type CanaryRecord, readRecord, recordText } from './record.ts'
 import { Seconds } from './seconds.ts'
+import type { CanaryOptions } from './settings.ts'
+import { Writers } from './writers.ts'
 
 const KEY = keyedHash('a token', 'holdfast canary 1')
 const RECORD: CanaryRecord = {
@@ -40,6 +42,19 @@ describe('a record', () => {
     )
     fc.assert(fc.property(fc.string(), (nonsense) => !readRecord(nonsense, PLACE).ok))
   })
+})
+
+it('a forged row is told, and makes no replica look fresh', () => {
+  const told: string[] = []
+  const options = {
+    ...{ platform: { name: 'shop', routers: [] }, group: { name: 'orders', members: [] }, run: 'server-1', key: KEY },
+    ...{ perSecond: 2, clock: { nowMs: () => 0, wallMs: () => 0 }, primary: () => null },
+    onFinding: ({ kind }: { readonly kind: string }) => told.push(kind),
+  }
+  const engine = { open: () => assert.fail('nothing is asked') }
+  const writers = new Writers(options as unknown as CanaryOptions, engine, 0)
+  assert.deepEqual(writers.verify([{ n: 999_999, text: 'not ours' }], 'orders-b'), [])
+  assert.deepEqual(told, ['bad-record'])
 })
 
 describe('the last half hour by seconds', () => {

@@ -95,7 +95,7 @@ export class Writers {
     this.#checkDue = true
   }
 
-  /** Also told of by whoever reads elsewhere. */
+  /** Numbers of those that prove to be ours. Also told of by whoever reads elsewhere. */
   verify(records: readonly Stored[], where: string): readonly number[] {
     const { platform, group, run, key } = this.#options
     const place = { platform: platform.name, group: group.name, run, key, sentMax: this.#ledger.sentMax }
@@ -107,8 +107,7 @@ export class Writers {
         this.#badTold.add(known)
         this.#options.onFinding({ kind: 'bad-record', where, because: read.because })
       }
-      // What stands under its number is there, though not as it was written.
-      return n === null ? [] : [n]
+      return []
     })
   }
 
@@ -196,7 +195,9 @@ export class Writers {
       this.#drop(slot)
       return
     }
-    const numbers = new Set(this.verify(found.records, 'the primary'))
+    // What stands under its number is there, though not as it was written.
+    const there = found.records.flatMap(({ n }) => (n === null ? [] : [n]))
+    const numbers = new Set([...this.verify(found.records, 'the primary'), ...there])
     const { ledger, loss, returned } = judge(this.#ledger, { numbers, askedMs })
     this.#ledger = ledger
     if (loss !== null) this.#options.onFinding({ kind: 'lost', loss })

@@ -13,7 +13,7 @@ import { description, TOKEN, until } from '../server.fixture.ts'
 import { DrillCatalogue } from './catalogue.ts'
 import { type ChildEnd, type ChildOptions, endOf } from './child.ts'
 import { DrillConductor } from './conductor.ts'
-import { orderOf } from './order-draft.ts'
+import { isRiskyLive, orderOf } from './order-draft.ts'
 import { addOrder, findOrder, newestOrders } from './orders.ts'
 import { DrillRecords } from './records.ts'
 import { DrillReports } from './reports.ts'
@@ -137,6 +137,76 @@ it('a server that comes back ends what it began as aborted, never as passed', as
   assert.match(order?.because ?? '', /the server that ran it was gone/)
   assert.equal(children.length, 1)
   await again.database.close()
+})
+
+it('an end that could not be written down keeps no later drill from its time', async () => {
+  const { clock, children, server } = await scene()
+  const a = await server('a')
+  await a.turn()
+  clock.ms = TEN + 1_000
+  await a.turn()
+  await until('it runs', () => children.length > 0)
+  const write = a.database.write.bind(a.database)
+  let failed = false
+  const fails = (): Promise<never> => {
+    failed = true
+    return Promise.reject(new Error('the database is away'))
+  }
+  Object.assign(a.database, { write: fails })
+  children[0]?.end({ outcome: 'passed', because: 'all well' })
+  await until('its end is not written', () => failed)
+  Object.assign(a.database, { write })
+  for (let turn = 0; turn < 4; turn++) {
+    clock.ms += 40_000
+    await a.turn()
+  }
+  const [order] = await newestOrders(a.database.read)
+  assert.deepEqual([order?.state, order?.drills[0]?.outcome], ['ended', 'aborted'])
+  assert.match(order?.because ?? '', /could not be written down/)
+  clock.ms = TEN + HOUR + 1_000
+  await a.turn()
+  await until('the next one runs', () => children.length > 1)
+  await a.conductor.close()
+  await a.database.close()
+})
+
+it('what was told of stays told while the store has not answered', async () => {
+  const { server } = await scene()
+  const a = await server('a')
+  const fact = { key: 'drill-seen/orders', body: '[null,"told"]' }
+  await a.database.write((writing) => writing.insertInto('facts').values(fact).execute())
+  await a.turn()
+  const row = await a.database.read.selectFrom('facts').selectAll().where('key', '=', fact.key).executeTakeFirst()
+  assert.equal(row?.body, fact.body)
+  await a.conductor.close()
+  await a.database.close()
+})
+
+it('a file that says "never on a copy" is live where data could be lost, and the schedule has room', async () => {
+  const { platform, clock, server } = await scene()
+  const a = await server('a')
+  const catalogue = new DrillCatalogue(platform, clock)
+  catalogue.reread()
+  const drill = catalogue.find('move') ?? assert.fail('no drill')
+  const unknown = { ...platform, groups: [] }
+  assert.equal(isRiskyLive({ ...drill, practice: 'never' }, 'file', unknown), true)
+  assert.equal(isRiskyLive({ ...drill, practice: 'auto' }, 'file', unknown), false)
+  assert.equal(isRiskyLive(drill, 'practice', unknown), false)
+  const times = { askedMs: clock.ms, scheduledMs: null, expiresMs: clock.ms + HOUR }
+  const draft = {
+    ...times,
+    platform,
+    title: 't',
+    by: 'otto',
+    state: 'ready',
+    drills: [{ drill, where: 'file' }],
+  } as const
+  const add = (id: string, slot: string | null) =>
+    a.database.write((writing) => addOrder(writing, orderOf({ ...draft, id }), slot))
+  for (let at = 0; at < 50; at++) await add(`o${at}`, null)
+  await assert.rejects(add('more', null), /open already/)
+  assert.equal(await add('scheduled', 'move@1'), true)
+  await a.database.close()
 })
 
 it('a game day ends at the first drill that does not pass; another file than was asked for is not run', async () => {

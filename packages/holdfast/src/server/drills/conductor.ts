@@ -128,6 +128,8 @@ export class DrillConductor {
       if (this.#seen.get(group) === gist) continue
       const key = `${SEEN_FACT}${group}`
       const row = await database.read.selectFrom('facts').select('body').where('key', '=', key).executeTakeFirst()
+      // The store has not answered yet: what was told of stays so, or all of it would be told anew.
+      if (row !== undefined && row.body !== gist && active === null && past.length === 0) continue
       const drafts = row === undefined || row.body === gist ? [] : changesOf(group, row.body, active, past)
       const written = await this.#write(async (writing) => {
         await setFact(writing, key, gist)
@@ -188,11 +190,11 @@ export class DrillConductor {
     }
   }
 
-  /** What another life of a server began. Its drill may go on, may have ended, or has to be ended from here. */
+  /** What nobody here runs. Its drill may go on elsewhere, may have ended, or has to be ended from here. */
   async #adopt(open: readonly Kept[]): Promise<void> {
     const { records, clock } = this.#options
     for (const { order, runner } of open) {
-      if (order.state !== 'running' || runner === this.#life) continue
+      if (order.state !== 'running' || this.#runsHere(order.id, runner)) continue
       const now = order.drills.findLast(({ run }) => run !== null)
       const { active, past } = now === undefined ? { active: null, past: [] } : records.of(now.group)
       if (now !== undefined && active?.id === now.run) {
@@ -203,7 +205,11 @@ export class DrillConductor {
       const sinceMs = this.#orphans.get(order.id) ?? clock.nowMs()
       this.#orphans.set(order.id, sinceMs)
       if (ended === undefined && (records.because !== '' || clock.nowMs() - sinceMs < ADOPT_MS)) continue
-      const because = ended?.because ?? 'the server that ran it was gone before it was in the store'
+      const gone =
+        runner === this.#life
+          ? 'what became of it could not be written down'
+          : 'the server that ran it was gone before it was in the store'
+      const because = ended?.because ?? gone
       await this.#write((writing) => this.#end(writing, order.id, ended?.outcome ?? 'aborted', because))
       this.#orphans.delete(order.id)
     }
@@ -211,6 +217,11 @@ export class DrillConductor {
     for (const { name } of this.#options.platform.groups) {
       if (records.of(name).active?.abort != null && records.silentMs(name) > SILENT_MS) void this.#undo(name)
     }
+  }
+
+  /** One of ours whose end could not be written down is nobody's any more. */
+  #runsHere(id: string, runner: string | null): boolean {
+    return runner === this.#life && this.#running?.order === id
   }
 
   async #undo(name: string): Promise<void> {
@@ -334,7 +345,7 @@ export class DrillConductor {
 
   async #end(writing: Writing, id: string, outcome: EndedDrill['outcome'], because: string): Promise<void> {
     await editOrder(writing, id, ({ order, runner }) => {
-      if (runner === this.#life || order.state !== 'running') return null
+      if (this.#runsHere(id, runner) || order.state !== 'running') return null
       const at = order.drills.findLastIndex(({ run }) => run !== null)
       const drills = order.drills.map((one, index) => (index === at ? { ...one, outcome, because } : one))
       return endedOrder({ ...order, drills }, this.#options.clock.wallMs())

@@ -38,6 +38,12 @@ export function practisedByDefault(drill: DrillSpec, platform: Platform): boolea
   return isRisky(drill, platform)
 }
 
+/** On the group itself, by the asker's word or the file's, and acknowledged writes could be lost. */
+export function isRiskyLive(drill: DrillSpec, where: Where, platform: Platform): boolean {
+  const practice = where === 'file' ? practisedByDefault(drill, platform) : where === 'practice'
+  return !practice && isRisky(drill, platform)
+}
+
 /** Acknowledged writes could be lost. */
 export function isRisky({ settings }: DrillSpec, platform: Platform): boolean {
   const group = groupByName(platform, settings.group)

@@ -9,7 +9,7 @@ import type { DrillOrderRow } from '../database/tables.ts'
 
 export type Order = ApiDrillOrder
 
-/** Waiting, ready and running together. */
+/** Waiting, ready and running together; the schedule is not kept from its times by people who ask. */
 const OPEN_MAX = 50
 const SHOWN = 50
 /** Some kilobytes each; the events tell of older ones. */
@@ -22,7 +22,7 @@ export async function addOrder(writing: Writing, order: Order, slot: string | nu
     .select('id')
     .where('state', 'in', [...OPEN])
     .execute()
-  if (open.length >= OPEN_MAX) {
+  if (slot === null && open.length >= OPEN_MAX) {
     const next = 'approve or reject some of them, or wait until they were run'
     throw new HoldfastError('HF_LIMIT_REACHED', `${OPEN_MAX} orders for drills are open already`, next)
   }

@@ -1,7 +1,7 @@
 /** Words to a drill that runs, whoever runs it: let it go on, or stop. They travel through the store. */
 import { HoldfastError } from '../../errors.ts'
 import { nameOf, type Principal } from '../access/grants.ts'
-import { editOrder, newestOrders } from '../drills/orders.ts'
+import { editOrder, openOrders } from '../drills/orders.ts'
 import { document, type Handlers } from '../http/request.ts'
 import type { Scene } from '../scene.ts'
 import { groupOr404 } from './agents.ts'
@@ -59,7 +59,7 @@ export async function abortIn(
   const event = { kind: 'drill', severity: 'warning', summary, group } as const
   const deed = { who, address, action: 'drill-abort', subject: `group ${group}`, detail: { because }, event } as const
   await changeWithTrail(scene, { ...deed, outcome: 'asked' }, async (writing) => {
-    for (const order of await newestOrders(writing)) {
+    for (const { order } of await openOrders(writing)) {
       if (order.state !== 'running' || !order.drills.some((one) => one.group === group)) continue
       await editOrder(writing, order.id, ({ order: now }) => {
         return now.state === 'running' && now.because === '' ? { ...now, because: `${who.user}: ${because}` } : null

@@ -4,7 +4,7 @@ import type { DrillSpec } from '../../config/drill.ts'
 import { HoldfastError } from '../../errors.ts'
 import { freshId } from '../../io/random.ts'
 import { type Principal, rightsOver } from '../access/grants.ts'
-import { isRisky, orderOf, type Where } from '../drills/order-draft.ts'
+import { isRiskyLive, orderOf, type Where } from '../drills/order-draft.ts'
 import { addOrder, editOrder, findOrder, newestOrders } from '../drills/orders.ts'
 import { activeOf, drillOf, scoresOf } from '../drills/view.ts'
 import { document, type Handlers } from '../http/request.ts'
@@ -83,7 +83,7 @@ function orderHandlers(
       if (body.sha256 !== undefined && body.sha256 !== drill.sha256) throw changed(drill)
       const where = body.where ?? 'file'
       refuseLive(drill, where)
-      const risky = where === 'live' && isRisky(drill, scene.platform)
+      const risky = isRiskyLive(drill, where, scene.platform)
       const may = rightsOver(asker.who, params.group, scene.services()).has('approve')
       // Losing data on purpose takes the same right as a failover that may.
       const waits = body.askApproval === true || (risky && !may)
