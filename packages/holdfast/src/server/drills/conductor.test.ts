@@ -209,6 +209,26 @@ it('a file that says "never on a copy" is live where data could be lost, and the
   await a.database.close()
 })
 
+it('who is not heard because the store is not heard is not silent', () => {
+  const clock = { ms: 0, nowMs: () => clock.ms, wallMs: () => clock.ms }
+  const ears: { hear: (record: unknown) => void; gap: (because: string) => void }[] = []
+  const ledger = {
+    watchAll: (hear: (record: unknown) => void, gap: (because: string) => void) => ears.push({ hear, gap }),
+  }
+  const records = new DrillRecords({ desk: { ledger } as never, because: '', clock })
+  records.start()
+  const [ear] = ears
+  ear?.hear({ group: 'orders', active: { id: 'one', beat: 1 }, past: [] })
+  clock.ms = 20_000
+  assert.equal(records.silentMs('orders'), 20_000)
+  ear?.gap('the store is away')
+  clock.ms = 60_000
+  assert.equal(records.silentMs('orders'), 0)
+  ear?.hear({ group: 'carts', active: null, past: [] })
+  clock.ms = 61_000
+  assert.equal(records.silentMs('orders'), 1_000)
+})
+
 it('a game day ends at the first drill that does not pass; another file than was asked for is not run', async () => {
   const { file, platform, clock, children, server } = await scene('{ cron: "0 0 1 1 *" }')
   const a = await server('a')

@@ -16,6 +16,8 @@ export class DrillRecords {
   readonly #heard = new Map<string, Heard>()
   #watch: { close(): void } | null = null
   #because: string
+  /** When the store was first heard again after a gap. */
+  #backAtMs = Number.NEGATIVE_INFINITY
 
   constructor({ desk, because, clock }: { desk: Desk | null; because: string; clock: Clock }) {
     this.#ledger = desk?.ledger ?? null
@@ -41,7 +43,6 @@ export class DrillRecords {
   async look(group: string): Promise<void> {
     if (this.#because === '' || this.#ledger === null) return
     this.#hear(await this.#ledger.read(group))
-    this.#because = ''
   }
 
   /** Why what is known may be old; empty when it is not. */
@@ -53,10 +54,11 @@ export class DrillRecords {
     return this.#heard.get(group)?.record ?? { format: 1, group, active: null, past: [] }
   }
 
-  /** Since the runner of the group's drill was last heard of. */
+  /** Since the runner of the group's drill was last heard of, while the store was heard: in a gap nobody is silent. */
   silentMs(group: string): number {
     const heard = this.#heard.get(group)
-    return heard === undefined || heard.record.active === null ? 0 : this.#clock.nowMs() - heard.beatAtMs
+    if (heard === undefined || heard.record.active === null || this.#because !== '') return 0
+    return this.#clock.nowMs() - Math.max(heard.beatAtMs, this.#backAtMs)
   }
 
   #hear(record: DrillRecord): void {
@@ -65,6 +67,7 @@ export class DrillRecords {
     const before = this.#heard.get(record.group)
     const beatAtMs = before?.beat === beat ? before.beatAtMs : this.#clock.nowMs()
     this.#heard.set(record.group, { record, beat, beatAtMs })
+    if (this.#because !== '') this.#backAtMs = this.#clock.nowMs()
     this.#because = ''
   }
 }
