@@ -50,7 +50,6 @@ describe('the dashboard in a browser', { skip, timeout: 700_000 }, () => {
     platform.write(described(platform, port))
     await platform.store().says(/ready at/)
     for (const [at, member] of platform.members.entries()) agents.set(member, platform.agent(`a${at + 1}`))
-    await platform.router().says(/ready at/)
     for (const agent of agents.values()) await agent.says(/ready at/)
     await platform.router().says(/ready at/)
     await startServer()
