@@ -188,7 +188,8 @@ async function fence(engine: Engine, options: CallOptions, running: Promise<unkn
 }
 
 async function checkpoint(engine: Engine, course: Course): Promise<Done> {
-  const answer = await askOnce(localTarget(engine.home, engine.o), 'checkpoint', course.leftMs())
+  // It can take minutes, and a promotion that comes in between must not wait for it.
+  const answer = await askOnce(localTarget(engine.home, engine.o), 'checkpoint', course.leftMs(), course.signal)
   return answer.ok ? done(null) : failed(`checkpoint: ${answer.because}`)
 }
 

@@ -120,11 +120,19 @@ export class Line {
 }
 
 /** Opens, asks once, closes. For the rare question to another member, or on a fresh session. */
-export async function askOnce(target: Target, sql: string, timeoutMs: number): Promise<Answer> {
+export async function askOnce(target: Target, sql: string, timeoutMs: number, signal?: AbortSignal): Promise<Answer> {
   const line = new Line(target, 'holdfast')
+  let cancel = (): void => undefined
+  // The server may go on with it; what waits here does not wait for that.
+  const cancelled = new Promise<Answer>((resolve) => {
+    cancel = () => resolve({ ok: false, because: 'cancelled', code: 'cancelled' })
+  })
+  signal?.addEventListener('abort', cancel, { once: true })
+  if (signal?.aborted) cancel()
   try {
-    return await line.ask(sql, timeoutMs)
+    return await Promise.race([cancelled, line.ask(sql, timeoutMs)])
   } finally {
+    signal?.removeEventListener('abort', cancel)
     line.close()
   }
 }
