@@ -54,9 +54,12 @@ export function lagMs(moment: Moment, member: MemberState): number | null {
 export function staleMs(moment: Moment, member: MemberState, beatMs: number): number | null {
   if (member.role === 'primary') return 0
   const { holder, view } = member
-  const own = view?.position?.lsn ?? null
-  if (holder === null || holder.published === null || own === null) return null
+  const position = view?.position ?? null
+  if (holder === null || holder.published === null || position === null) return null
   const { published, publishedAfterMs, history } = holder
+  // Places on two timelines cannot be compared: a copy that went another way may be further on and lack everything.
+  if (position.timeline !== published.timeline) return null
+  const own = position.lsn
   const complete = own >= published.lsn ? publishedAfterMs : history.findLast(({ lsn }) => lsn <= own)?.afterMs
   return complete === undefined || complete === null ? null : Math.max(0, moment.nowMs - complete) + beatMs
 }
