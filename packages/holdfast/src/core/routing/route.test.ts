@@ -341,7 +341,9 @@ describe('without a primary', () => {
     return { state, told, wakeAtMs }
   }
   const opened = rec(record(1, 'open', 'a'), 0)
-  const failed = (id: number, nowMs: number): RouteEvent => ({ kind: 'connect-failed', nowMs, id, untilMs: 1_000 })
+  const failed = (id: number, nowMs: number, untilMs = 1_000): RouteEvent => {
+    return { kind: 'connect-failed', nowMs, id, untilMs }
+  }
 
   test('clients wait as long as a failover may take; then all are refused, and who comes at once', () => {
     const short = walk([opened, rec(record(1, 'released', null), 100), client(1, 200)])
@@ -355,7 +357,7 @@ describe('without a primary', () => {
   })
 
   test('an open route that takes nobody: sessions are cut, each who comes is one attempt', () => {
-    const tried = walk([opened, client(1, 10), failed(1, 20)])
+    const tried = walk([opened, client(1, 10), failed(1, 20), { kind: 'tick', nowMs: 290 }, failed(1, 300)])
     assert.equal(tried.state.lostSinceMs, 20)
     const lost = walk([{ kind: 'tick', nowMs: 420 }], tried.state)
     assert.deepEqual(lost.told, ['cut', 'connect 1'])
@@ -365,9 +367,27 @@ describe('without a primary', () => {
     assert.equal(back.state.lostSinceMs, 470)
   })
 
+  test('one who met nothing once and left closes no route, not long after either', () => {
+    const gone = walk([opened, client(1, 10), failed(1, 20), { kind: 'client-gone', nowMs: 30, id: 1 }])
+    assert.equal(gone.wakeAtMs, null)
+    const later = walk([{ kind: 'tick', nowMs: 420 }, client(2, 19_000), failed(2, 19_010, 20_000)], gone.state)
+    assert.deepEqual(later.told, ['connect 2'])
+    assert.equal(later.state.lostSinceMs, 19_010)
+    const often = [
+      client(3, 19_200),
+      failed(3, 19_300, 20_000),
+      { kind: 'client-gone', nowMs: 19_310, id: 3 } as RouteEvent,
+    ]
+    const all = walk(
+      [{ kind: 'client-gone', nowMs: 19_020, id: 2 }, ...often, { kind: 'tick', nowMs: 19_410 }],
+      later.state,
+    )
+    assert.deepEqual(all.told, ['connect 3', 'cut'])
+  })
+
   test('nobody is cut or refused at once while an agent vouches for the primary', () => {
     const vouched: RouteEvent = { kind: 'hints', nowMs: 300, hints: [hint(1, 'a', true)] }
-    const state = walk([opened, client(1, 10), failed(1, 20), vouched, { kind: 'tick', nowMs: 900 }])
+    const state = walk([opened, client(1, 10), failed(1, 20), vouched, { kind: 'tick', nowMs: 890 }, failed(1, 900)])
     assert.deepEqual(state.told, ['connect 1', 'connect 1'])
     assert.equal(state.state.gaveUp, false)
     const gone = walk([{ kind: 'tick', nowMs: 1_300 }], state.state)

@@ -51,6 +51,8 @@ export interface RouteState {
   readonly storeAway: boolean
   /** Since when no primary is to be had: none is open, or none took a connection since. Null: there is one. */
   readonly lostSinceMs: number | null
+  /** When the primary of this route last did not take a connection. */
+  readonly failedAtMs: number
   /** When an agent last said that the primary of this route may write; it may be only our way to it that is broken. */
   readonly vouchedAtMs: number
   /** Nobody waits any more; the sessions of a primary that takes no connections were cut. */
@@ -116,6 +118,7 @@ export function startRoute(): RouteState {
     quiet: null,
     storeAway: false,
     lostSinceMs: null,
+    failedAtMs: Number.NEGATIVE_INFINITY,
     vouchedAtMs: Number.NEGATIVE_INFINITY,
     gaveUp: false,
   }
@@ -148,7 +151,7 @@ export function stepRoute(state: RouteState, event: RouteEvent, settings: RouteS
   } else if (event.kind === 'connected') find(turn)
   else if (event.kind === 'connect-failed') {
     // Without a patience it was the route that was cut, which says nothing about the backend.
-    if (event.untilMs !== null) lose(turn)
+    if (event.untilMs !== null) failed(turn)
     enter(turn, event.id, event.untilMs ?? event.nowMs + settings.holdMs, event.nowMs + settings.retryMs)
   }
   giveUp(turn)
@@ -249,6 +252,19 @@ function lose(turn: Turn): void {
   if (turn.state.lostSinceMs === null) patch(turn, { lostSinceMs: turn.nowMs })
 }
 
+/** An attempt that meets nothing at all takes seconds to fail, and then comes the next one. */
+const UNTRIED_MS = 15_000
+
+/** A failure long after the one before it begins anew: in between nobody knows. */
+function failed(turn: Turn): void {
+  const { failedAtMs, gaveUp } = turn.state
+  const { refuseAfterMs } = turn.settings
+  const known = gaveUp || refuseAfterMs === null || turn.nowMs - failedAtMs <= Math.max(refuseAfterMs, UNTRIED_MS)
+  if (turn.state.kind === 'open' && !known) patch(turn, { lostSinceMs: turn.nowMs })
+  else lose(turn)
+  patch(turn, { failedAtMs: turn.nowMs })
+}
+
 function find(turn: Turn): void {
   const { lostSinceMs, gaveUp } = turn.state
   if (gaveUp) because(turn, 'primary-back', { lostMs: Math.round(turn.nowMs - (lostSinceMs ?? turn.nowMs)) })
@@ -272,7 +288,10 @@ function giveUp(turn: Turn): void {
 function giveUpAtMs(state: RouteState, { refuseAfterMs, loopAgeMaxMs }: RouteSettings): number | null {
   if (refuseAfterMs === null || state.lostSinceMs === null || state.gaveUp) return null
   const atMs = state.lostSinceMs + refuseAfterMs
-  return state.kind === 'open' ? Math.max(atMs, state.vouchedAtMs + loopAgeMaxMs) : atMs
+  if (state.kind !== 'open') return atMs
+  // One who met nothing and left proves nothing about those who are still connected: it has to fail all along.
+  if (state.failedAtMs - state.lostSinceMs < refuseAfterMs / 2) return null
+  return Math.max(atMs, state.vouchedAtMs + loopAgeMaxMs)
 }
 
 function enter(turn: Turn, id: ClientId, untilMs: number, retryAtMs: number): void {
