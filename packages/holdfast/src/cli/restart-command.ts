@@ -1,12 +1,13 @@
 /** `holdfast restart`: the engines of one group anew, one after the other, as a plan of its own kind. */
 import type { Command } from 'commander'
 import { supervisedByName } from '../config/platform.ts'
+import { isOver, type PlanRecord } from '../core/site-plan/plan.ts'
 import { freshId } from '../io/random.ts'
 import { draftRestarts, movedAlone } from '../plans/draft-move.ts'
 import { EXIT, type ExitCode } from './exit-codes.ts'
 import { whoAmI } from './pause-command.ts'
 import { type Common, commonOf, fail, groupFor, platformFor, type Shell, withFile, withOutput } from './shell.ts'
-import { carryOut, type Ordered, orderedBy, planned, sceneOf } from './site-move-command.ts'
+import { carryOut, type Ordered, orderedBy, planned, type Scene, sceneOf } from './site-move-command.ts'
 
 const EXAMPLES = `
 For new binaries of the same major version, or parameters that need a restart.
@@ -69,8 +70,37 @@ async function restart(common: Common, name: string, wanted: Wanted): Promise<Ex
   const one = movedAlone(platform, group)
   const ways = `holdfast restart ${name} --resume, or --cancel`
   const scene = sceneOf(common, platform, one, { words: `restart ${name}`, ways })
-  if (wanted.resume) return carryOut(scene, { kind: 'resume' }, 'resume')
-  if (wanted.cancel) return carryOut(scene, { kind: 'cancel', by: whoAmI() }, 'cancel')
+  if (wanted.resume || wanted.cancel) return goOn(scene, group.name, wanted.cancel)
   const order = { id: freshId(), by: whoAmI(), member }
   return planned(scene, wanted, () => draftRestarts(one, order, { platform, port: scene.port }))
+}
+
+/** A plan of the whole service is not this command's to end, nor one that restarts another group of it. */
+async function goOn(scene: Scene, group: string, isCancel: boolean): Promise<ExitCode> {
+  const { common, one, port } = scene
+  const read = await port.read(one.name)
+  if (!read.ok) {
+    const words = `plans cannot be read: ${read.because}; nothing was changed`
+    fail(common, 'HF_STORE_UNREACHABLE', words, 'see holdfast status, ask again')
+    return EXIT.unreachable
+  }
+  const { plan } = read
+  const other = plan === null || isOver(plan) ? null : otherWork(plan, group)
+  if (plan !== null && other !== null) {
+    const ways = plan.kind === 'restart' ? `holdfast restart ${other}` : `holdfast move ${one.name}`
+    const next = `to go on with it, or end it: ${ways} --resume, or --cancel`
+    const what = `what is under way is a ${plan.kind} of ${other}, asked by ${plan.by}; nothing was changed`
+    fail(common, 'HF_PLAN_REFUSED', what, next)
+    return EXIT.failed
+  }
+  const id = plan === null ? {} : { id: plan.id }
+  if (isCancel) return carryOut(scene, { kind: 'cancel', by: whoAmI(), ...id }, 'cancel')
+  return carryOut(scene, { kind: 'resume', ...id }, 'resume')
+}
+
+/** What the plan is about; null when it restarts this group. */
+export function otherWork({ kind, scope, steps }: PlanRecord, group: string): string | null {
+  if (kind !== 'restart') return scope
+  const restarted = steps.find((step) => step.kind === 'restart')?.group ?? null
+  return restarted === group ? null : (restarted ?? scope)
 }

@@ -162,7 +162,8 @@ class Actor implements PlanActor {
     }
     lookOn(world, {
       flight,
-      going: () => this.#alive && !this.#halted.has(flight.name),
+      going: () => this.#alive,
+      halted: () => this.#halted.has(flight.name),
       trusted: () => this.#alive && world.nowMs < trustedUntilMs(this.#state, this.#config),
       done,
       untilMs: startedMs + flight.step.deadlineMs,
@@ -181,13 +182,15 @@ function runHook(world: ActorWorld, { step, way }: Flight, done: (ok: boolean, w
 interface Looking {
   readonly flight: Flight
   readonly going: () => boolean
+  /** It is to look no more, and says so once what it asked has arrived or is lost. */
+  readonly halted: () => boolean
   readonly trusted: () => boolean
   readonly done: (ok: boolean, because: string, retry: boolean) => void
   readonly untilMs: number
 }
 
 function lookOn(world: ActorWorld, looking: Looking): void {
-  const { flight, going, trusted, done, untilMs } = looking
+  const { flight, going, halted, trusted, done, untilMs } = looking
   let asked: GroupView['asked'] = null
   let id: number | null = null
   let busyUntilMs = 0
@@ -198,6 +201,11 @@ function lookOn(world: ActorWorld, looking: Looking): void {
     const name = flight.step.group ?? ''
     const group = world.group(name)
     if (world.nowMs < busyUntilMs) return
+    if (halted()) {
+      over = true
+      done(false, 'halted', true)
+      return
+    }
     if (id !== null) {
       const answer = group.answers.get(id)
       if (answer === 'done') asked = null

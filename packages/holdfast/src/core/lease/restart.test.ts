@@ -28,6 +28,8 @@ interface Start {
 
 const INTENT = { id: 'i', kind: 'switchover', to: 'c', allowDataLoss: false, by: 'me', validMs: 5_000 } as const
 
+const PAUSE = { id: 'p', by: 'me', because: 'work', validMs: 60_000 } as const
+
 function asked(start: Start = {}, ifEpoch = 1): { readonly s: Script; readonly because: string } {
   const { self = 'b', record = {}, view = {}, peer = {}, published = 1_000, failover } = start
   const s = startScript({ ...memberSettings(self, { kind: 'sync' }), ...(failover === undefined ? {} : { failover }) })
@@ -62,6 +64,7 @@ const REFUSED: readonly (readonly [string, Start, string])[] = [
   ['a primary elsewhere took over since', { record: { epoch: 2 } }, 'epoch-2'],
   ['nobody is open', { record: { phase: 'released', holder: null } }, 'phase-released'],
   ['a switchover is under way', { record: { intent: INTENT } }, 'handover-under-way'],
+  ['somebody paused the group', { record: { pause: PAUSE } }, 'paused-by-me'],
   ['it is only observed', { failover: 'observe' }, 'only-observed'],
   ['it does not follow', { view: { receiving: false } }, 'busy-follow'],
   ['it lacks much', { published: 2_000_000 }, 'lags-by-1999000-bytes'],

@@ -4,6 +4,7 @@
  * else is going on. A primary is never restarted here: it is switched away from first.
  */
 import { FOLLOW_DEADLINE_MS, holderBeats } from './replica.ts'
+import { pauseStands } from './restraint.ts'
 import { because, command, type Turn } from './turn.ts'
 
 /** What a replica may lack and still count as caught up: it has that much again within a moment of its return. */
@@ -42,6 +43,7 @@ function restartRefusal(turn: Turn, ifEpoch: number): string | null {
   if (record.phase !== 'open' || record.holder === settings.self.member) return `phase-${record.phase}`
   if (!holderBeats(turn)) return 'primary-silent'
   if (record.intent !== null) return 'handover-under-way'
+  if (pauseStands(turn, record)) return `paused-by-${record.pause?.by ?? 'somebody'}`
   if (state.op !== null) return `busy-${state.op.command.do}`
   if (state.freezeQuestion !== null || state.frozenForEpoch > record.epoch) return 'frozen'
   if (nowMs < state.promisedUntilMs) return 'promised-to-primary'

@@ -76,7 +76,7 @@ export function ensure(plan: PlanRecord, step: PlanStep, way: 'do' | 'undo', vie
     case 'follow':
       return followed(plan, step, view)
     case 'restart':
-      return restarted(step, view)
+      return restarted(plan, step, view)
     case 'hook':
       return { kind: 'fail', because: 'a hook looks at no group', retry: false }
   }
@@ -128,18 +128,24 @@ function startedAnew({ started }: PlanStep, member: MemberName | null, { engines
 }
 
 /** Only a replica is restarted; a primary is by then, because the plan switched away from it. */
-function restarted(step: PlanStep, view: GroupView): Ensured {
+function restarted(plan: PlanRecord, step: PlanStep, view: GroupView): Ensured {
   const { member, started } = step
   const engine = view.engines[member ?? '']
   if (member === null || started === null) return { kind: 'fail', because: 'nobody is named', retry: false }
-  if (engine === undefined) return { kind: 'wait', because: `the agent of ${member} does not answer` }
+  // A step that waited for its moment must not find it after somebody called the work off.
+  const ends = plan.phase !== 'running' || plan.cancel !== null
+  const left: Ensured = { kind: 'fail', because: `${member} is left as it is: the plan ends`, retry: false }
+  if (engine === undefined) return ends ? left : { kind: 'wait', because: `the agent of ${member} does not answer` }
   const leads = view.holder === member
   if (startedAnew(step, member, view)) {
     if (leads || (engine.following && (engine.lagBytes ?? Infinity) <= CAUGHT_UP_BYTES))
       return { kind: 'done', because: leads ? 'runs anew and leads' : 'runs anew and has caught up' }
     const lag = engine.lagBytes === null ? 'an unknown lag' : `${engine.lagBytes} bytes behind`
-    return { kind: 'wait', because: `${member} runs anew, ${engine.following ? lag : 'does not follow yet'}` }
+    return ends
+      ? left
+      : { kind: 'wait', because: `${member} runs anew, ${engine.following ? lag : 'does not follow yet'}` }
   }
+  if (ends) return left
   if (leads) return { kind: 'fail', because: `${member} leads now; ask again for who is left`, retry: false }
   if (engine.started === null) return { kind: 'wait', because: `the engine of ${member} does not run` }
   if (view.phase !== 'open' || !view.writable) return { kind: 'wait', because: 'nobody is open for writes' }

@@ -67,6 +67,13 @@ for (const [what, change, because] of REFUSED) {
   test(`refused: ${what}`, () => assert.match(draft(change).refusals.join(), because))
 }
 
+test('the switchover stays at the site of the primary where somebody there can lead', () => {
+  const away = member('b', { site: 'there', priority: 900 })
+  const to = (members: readonly MemberFacts[]) => stepById(draft({ members }).plan, 'move:g')?.member
+  assert.equal(to([member('a'), away, member('c', { lagBytes: 50 })]), 'c')
+  assert.equal(to([member('a'), away, member('c', { refusal: 'R12' })]), 'b')
+})
+
 test('where one replica confirms every write, the plan says that writes wait', () => {
   const two = [member('a'), member('b')]
   assert.match(draft({ members: two }).notes?.join() ?? '', /they wait while one of these is restarted/)
@@ -104,6 +111,18 @@ for (const [what, engine, change, wanted] of LOOKS) {
     assert.equal(`${found.kind}${asked}`, wanted)
   })
 }
+
+test('a restart that waits for its moment is left alone once somebody called the work off', () => {
+  const { plan } = draft()
+  const step = stepById(plan, 'restart:b')
+  assert.ok(step)
+  const group = { group: 'g', epoch: 3, phase: 'open', holder: 'a', writable: true, sites: {}, paused: null }
+  for (const engine of [{}, { following: false }, { started: 'b.2', following: false }]) {
+    const view: GroupView = { ...group, asked: null, engines: { b: seen(engine) } }
+    assert.equal(ensure({ ...plan, cancel: { by: 'ann' } }, step, 'do', view).kind, 'fail')
+    assert.notEqual(ensure(plan, step, 'do', view).kind, 'fail')
+  }
+})
 
 test('no switchover away from a primary that was started anew by itself', () => {
   const { plan } = draft()

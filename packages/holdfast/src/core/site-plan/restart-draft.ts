@@ -41,9 +41,12 @@ function wanted(facts: GroupFacts, only: MemberName | null): readonly MemberFact
   return [...all].sort((a, b) => Number(a.member === facts.holder) - Number(b.member === facts.holder))
 }
 
+/** At the primary's own site where somebody there can lead: a restart is no reason to tear a service apart. */
 function targetOf(facts: GroupFacts): MemberFacts | null {
   const able = facts.members.filter((one) => one.member !== facts.holder && one.refusal === null && !one.never)
-  return [...able].sort(better)[0] ?? null
+  const site = facts.members.find(({ member }) => member === facts.holder)?.site
+  const near = able.filter((one) => one.site === site)
+  return [...(near.length > 0 ? near : able)].sort(better)[0] ?? null
 }
 
 function refusalsOf(facts: GroupFacts, only: MemberName | null): readonly string[] {

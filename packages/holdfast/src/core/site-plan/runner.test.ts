@@ -229,6 +229,28 @@ test('somebody else writes a wish to cancel: it is kept, and the runner takes ev
   assert.match(told.state.write?.plan.because ?? '', /cancelled by ann/)
 })
 
+test('a restart under way is told once to stop waiting when its plan is called off; other steps go on', () => {
+  for (const kind of ['restart', 'move'] as const) {
+    const there = settle(plan({ runner: 'me', stamp: 'me:9' }), HOLDS, 'done')
+    const steps = there.steps.map((step) => (step.id === 'move:stock' ? { ...step, kind } : step))
+    const running = settle({ ...there, steps }, ['move:stock'], 'running')
+    let told = begun({ kind: 'resume' }, running)
+    assert.ok(told.actions.includes('act move:stock/do/1'))
+    told = confirm(told, 10)
+    told = tell(told, { kind: 'cancel', nowMs: 20, by: 'ann' })
+    const halts = kind === 'restart' ? ['halt move:stock/do/1'] : []
+    assert.deepEqual(
+      told.actions.filter((action) => action.startsWith('halt')),
+      halts,
+    )
+    told = tell(told, { kind: 'tick', nowMs: 30 })
+    assert.ok(!told.actions.some((action) => action.startsWith('halt')), 'once')
+    const outcome = { ok: false, because: 'halted', retry: true, measuredMs: 5 }
+    told = tell(told, { kind: 'acted', nowMs: 40, name: 'move:stock/do/1', outcome })
+    assert.notEqual(stepById(told.state.plan ?? plan(), 'move:stock')?.state, 'running')
+  }
+})
+
 test('a result of another attempt, or after the deadline, changes nothing (P12)', () => {
   let told = confirm(confirm(begun({ kind: 'create', plan: draftPlan(SURVEY, WISH).plan }, null), 10), 20)
   const outcome = { ok: true, because: '', retry: false, measuredMs: 5 }

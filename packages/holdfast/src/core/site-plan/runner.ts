@@ -4,7 +4,7 @@
  * Performing and reading the clock are the shell's.
  */
 import { absorb, advance, type Outcome } from './advance.ts'
-import { isOver, type PlanRecord, type PlanStep } from './plan.ts'
+import { isOver, type PlanRecord, type PlanStep, stepById } from './plan.ts'
 
 export interface RunnerConfig {
   /** Fresh for each runner. */
@@ -27,6 +27,13 @@ export type Wish =
 
 export type End = 'over' | 'busy' | 'taken-over' | 'nothing'
 
+interface Flying {
+  readonly name: string
+  readonly untilMs: number
+  /** Told to stop waiting; its answer is on its way. */
+  readonly recalled: boolean
+}
+
 export interface RunnerState {
   readonly wish: Wish
   /** As it should be; differs from `saved` while a write is due. Null until it is owned. */
@@ -42,7 +49,7 @@ export interface RunnerState {
   /** After a write without an answer. */
   readonly quietUntilMs: number
   /** Attempts begun by this very runner, by step. */
-  readonly flying: Readonly<Record<string, { readonly name: string; readonly untilMs: number }>>
+  readonly flying: Readonly<Record<string, Flying>>
   readonly landed: readonly string[]
   readonly notBeforeMs: Readonly<Record<string, number>>
   readonly drawn: number
@@ -228,6 +235,7 @@ function decide(turn: Turn): void {
   const plan = moved(turn)
   const changed = plan !== turn.state.plan
   patch(turn, { plan })
+  recall(turn, plan)
   if (turn.state.write === null) {
     const { saved } = turn.state
     if (saved !== null && isOver(plan) && isOver(saved)) {
@@ -264,6 +272,19 @@ function late(turn: Turn): void {
   }
 }
 
+/**
+ * A restart may wait for its moment for many minutes; once the plan ends it is told to stop waiting. It answers itself,
+ * so that what it sent a moment before still counts.
+ */
+function recall(turn: Turn, plan: PlanRecord): void {
+  if (plan.phase === 'running') return
+  for (const [id, flight] of Object.entries(turn.state.flying)) {
+    if (flight.recalled || stepById(plan, id)?.kind !== 'restart') continue
+    turn.actions.push({ kind: 'halt', name: flight.name })
+    patch(turn, { flying: { ...turn.state.flying, [id]: { ...flight, recalled: true } } })
+  }
+}
+
 /** Until when whoever acts for this runner may send another request. */
 export function trustedUntilMs({ confirmedAtMs, end: ended }: RunnerState, { trustMs }: RunnerConfig): number {
   return ended === null ? confirmedAtMs + trustMs : 0
@@ -285,7 +306,9 @@ function begin(turn: Turn): void {
     const name = `${step.id}/${way}/${attempt}`
     if (keptAttempt !== attempt || turn.state.landed.includes(name)) continue
     if (nowMs < (turn.state.notBeforeMs[step.id] ?? 0)) continue
-    patch(turn, { flying: { ...turn.state.flying, [step.id]: { name, untilMs: nowMs + step.deadlineMs } } })
+    patch(turn, {
+      flying: { ...turn.state.flying, [step.id]: { name, untilMs: nowMs + step.deadlineMs, recalled: false } },
+    })
     turn.actions.push({ kind: 'act', name, step, way, plan: saved })
   }
 }
