@@ -12,6 +12,8 @@ export type Wrote =
   | { readonly kind: 'info'; readonly because: string }
   /** The group does not let us in, or not write: that says nothing about others. */
   | { readonly kind: 'refused'; readonly because: string }
+  /** A record of somebody else stands under this number. */
+  | { readonly kind: 'taken' }
 
 export interface Stored {
   /** Where the engine keeps the number beside the record; null: it does not. */
@@ -23,11 +25,11 @@ export type Found =
   | { readonly ok: true; readonly records: readonly Stored[] }
   | { readonly ok: false; readonly because: string; readonly refused: boolean }
 
-/** One connection; opens itself. After a result that is not `ok` it is to be closed. */
+/** One connection; opens itself. After a result that is neither `ok` nor `taken` it is to be closed. */
 export interface CanaryLine {
   write(n: number, text: string): Promise<Wrote>
-  /** All of this run, or only the newest few. */
-  read(how: 'all' | 'newest'): Promise<Found>
+  /** All of this run, or only the newest few; `upTo`: what has a greater number is not ours and must not hide ours. */
+  read(how: 'all' | 'newest', upTo: number): Promise<Found>
   /** Removes what this run wrote. */
   clean(): Promise<void>
   close(): void

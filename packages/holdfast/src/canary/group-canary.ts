@@ -1,12 +1,24 @@
 /** One group's canary: its writes, its reads, its looks at the replicas. Driven by ticks; ends when it is closed. */
-import { type Meter, metAck, metBad, metStall, openMeter } from '../core/canary/incident.ts'
+import {
+  type Lately,
+  latelyAck,
+  latelyUnmeasured,
+  type Meter,
+  metAck,
+  metBad,
+  metUnmeasured,
+  NOTHING_LATELY,
+  openMeter,
+} from '../core/canary/incident.ts'
+import type { Span } from '../core/canary/model.ts'
 import { atRisk } from '../core/canary/records.ts'
+import type { EngineLines } from './engine-lines.ts'
 import { postgresLines } from './postgres-lines.ts'
 import { DoorReader, ReplicaReaders } from './readers.ts'
 import { serverRuns } from './record.ts'
 import { redisLines } from './redis-lines.ts'
 import { Seconds } from './seconds.ts'
-import type { CanaryOptions, CanaryView, Finding, Finished } from './settings.ts'
+import type { CanaryOptions, CanaryView, Finished } from './settings.ts'
 import { Writers } from './writers.ts'
 
 export class GroupCanary {
@@ -16,26 +28,24 @@ export class GroupCanary {
   readonly #reader: DoorReader
   readonly #replicas: ReplicaReaders
   #meter: Meter | null = null
+  #lately: Lately = NOTHING_LATELY
   #counts = { acked: 0, failed: 0, unknown: 0 }
 
   /** `delayMs`: canaries of many groups do not all begin at once. */
-  constructor(given: CanaryOptions, delayMs: number) {
+  constructor(given: CanaryOptions, delayMs: number, engine: EngineLines = linesOf(given)) {
     const options: CanaryOptions = {
       ...given,
       onAttempt: (attempt) => {
         this.#count(attempt)
         given.onAttempt(attempt)
       },
-      onFinding: (finding) => {
-        this.#heed(finding)
-        given.onFinding(finding)
+      onSpan: (of, span) => {
+        if (of === 'write') this.#heed(span)
+        given.onSpan(of, span)
       },
     }
     this.#options = options
-    const { group, run, clock } = options
-    const earlier = `${serverRuns(options.platform.name)}%`
-    const engine = group.engine === 'redis' ? redisLines(group, run) : postgresLines(group, run, earlier)
-    const startMs = clock.nowMs() + delayMs
+    const startMs = options.clock.nowMs() + delayMs
     this.#writers = new Writers(options, engine, startMs)
     this.#reader = new DoorReader(options, engine, this.#writers, startMs)
     this.#replicas = new ReplicaReaders(options, engine, this.#writers, startMs)
@@ -50,8 +60,7 @@ export class GroupCanary {
 
   /** From now on what clients see counts for this incident, with what they saw in the seconds before. */
   openIncident(id: string): void {
-    if (this.#meter?.incident !== id)
-      this.#meter = openMeter(id, this.#writers.ledger.acks, this.#options.clock.nowMs())
+    if (this.#meter?.incident !== id) this.#meter = openMeter(id, this.#lately, this.#options.clock.nowMs())
   }
 
   /** Looks through the primary with the next write. */
@@ -96,13 +105,21 @@ export class GroupCanary {
     if (kind === 'ok') this.#counts = { acked: acked + 1, failed, unknown }
     else if (kind === 'fail') this.#counts = { acked, failed: failed + 1, unknown }
     else this.#counts = { acked, failed, unknown: unknown + 1 }
+    if (kind === 'ok') this.#lately = latelyAck(this.#lately, nowMs)
     if (this.#meter === null) return
     this.#meter = kind === 'ok' ? metAck(this.#meter, nowMs) : metBad(this.#meter, kind)
   }
 
-  #heed(finding: Finding): void {
-    if (finding.kind === 'stalled' && this.#meter !== null) this.#meter = metStall(this.#meter, finding.ms)
+  #heed({ kind, fromMs, toMs }: Span): void {
+    if (kind !== 'unmeasured') return
+    this.#lately = latelyUnmeasured(this.#lately, toMs - fromMs)
+    if (this.#meter !== null) this.#meter = metUnmeasured(this.#meter, toMs - fromMs)
   }
+}
+
+function linesOf({ platform, group, run }: CanaryOptions): EngineLines {
+  if (group.engine === 'redis') return redisLines(group, run)
+  return postgresLines(group, run, serverRuns(platform.name))
 }
 
 function latencyOf(all: readonly number[]): CanaryView['latency'] {

@@ -16,21 +16,22 @@ const MAKE = `create table if not exists ${TABLE} (
 const WRITE = `with old as (delete from ${TABLE} where run = $1 and n <= $4)
   insert into ${TABLE} (run, n, record) values ($1, $2, $3)`
 /** What earlier runs of servers left; those of a person's command clean up behind themselves, unless killed. */
-const SWEEP = `delete from ${TABLE} where run <> $1 and (run like $2 or made < now() - interval '1 hour')`
-const READ = `select n, record from ${TABLE} where run = $1 order by n desc limit $2`
+const SWEEP = `delete from ${TABLE} where run <> $1 and (starts_with(run, $2) or made < now() - interval '1 hour')`
+const READ = `select n, record from ${TABLE} where run = $1 and n <= $3 order by n desc limit $2`
 const NEWEST = 1
 /** With room for what somebody else may have put there. */
 const ALL = KEPT + 100
 const CANCEL_REQUEST = 80_877_102
 const UNDEFINED_TABLE = '42P01'
+const TAKEN = '23505'
 /** Another connection made the table in the same moment. */
-const MADE_TWICE = new Set(['23505', '42P07'])
+const MADE_TWICE = new Set([TAKEN, '42P07'])
 /** Wrong password, no such account or database, no right. */
 const REFUSED = /^(28...|3D000|42501)$/
 /** The server went while it worked: a commit may have been written. */
 const UNSURE = /^(08...|57...|58...|XX...)$/
 
-/** `earlier`: pattern of the runs that are over. */
+/** `earlier`: how the runs begin that are over. */
 export function postgresLines(group: GroupSpec, run: string, earlier: string): EngineLines {
   const made = { table: false }
   return { open: (at) => new PostgresLine({ group, at, run, earlier, made }) }
@@ -70,13 +71,14 @@ class PostgresLine implements CanaryLine {
       const code = codeOf(error)
       if (code === UNDEFINED_TABLE) made.table = false
       if (REFUSED.test(code)) return { kind: 'refused', because: wordsOf(error) }
+      if (code === TAKEN) return { kind: 'taken' }
       if (code === '') cancel(this.#options.at, client)
       return { kind: code === '' || UNSURE.test(code) ? 'info' : 'fail', because: wordsOf(error) }
     }
   }
 
-  async read(how: 'all' | 'newest'): Promise<Found> {
-    const values = [this.#options.run, how === 'all' ? ALL : NEWEST]
+  async read(how: 'all' | 'newest', upTo: number): Promise<Found> {
+    const values = [this.#options.run, how === 'all' ? ALL : NEWEST, upTo]
     try {
       const client = await this.#connected()
       const { rows } = await client.query<{ n: number; record: string }>({

@@ -30,11 +30,11 @@ class Asking {
     return !this.#busy && nowMs >= this.#nextMs
   }
 
-  async ask(way: Way, nowMs: number): Promise<Found> {
+  async ask(way: Way, nowMs: number, upTo: number): Promise<Found> {
     this.#busy = true
     this.#nextMs = nowMs + EVERY_MS
     this.#line ??= this.#engine.open(way.at)
-    const found = await this.#line.read('newest')
+    const found = await this.#line.read('newest', upTo)
     if (!found.ok) this.drop()
     this.#busy = false
     return found
@@ -112,7 +112,7 @@ export class DoorReader {
     const n = this.#n
     this.#take({ kind: 'begin', nowMs: askedMs })
     this.#take({ kind: 'invoke', n, nowMs: askedMs })
-    const found = await this.#asking.ask(way, askedMs)
+    const found = await this.#asking.ask(way, askedMs, this.#writers.ledger.sentMax)
     if (this.#closed) return
     const nowMs = this.#options.clock.nowMs()
     if (found.ok) {
@@ -191,7 +191,7 @@ export class ReplicaReaders {
 
   async #look(member: string, asking: Asking, way: Way): Promise<void> {
     const askedMs = this.#options.clock.nowMs()
-    const found = await asking.ask(way, askedMs)
+    const found = await asking.ask(way, askedMs, this.#writers.ledger.sentMax)
     if (this.#closed) return
     if (!found.ok) {
       asking.waitUntil(this.#options.clock.nowMs() + (found.refused ? REFUSED_MS : SILENT_MS))

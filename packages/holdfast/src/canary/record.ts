@@ -22,9 +22,10 @@ export function canaryKey({ agents }: Platform): string | null {
   return token?.known === true ? keyedHash(token.reveal(), 'holdfast canary 1') : null
 }
 
-/** Runs of servers of a platform: one is over when the next begins. */
+/** How the runs of a platform's servers begin: one is over when the next begins. It ends with what no name may contain:
+ * `shop` must not take the runs of `shop-2` for its own. */
 export function serverRuns(platform: string): string {
-  return `server-${platform}-`
+  return `server-${platform}:`
 }
 
 export function recordText(record: CanaryRecord, key: string): string {

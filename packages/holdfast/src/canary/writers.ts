@@ -23,6 +23,7 @@ const CHECK_MS = 30_000
 /** Who is refused asks again, and does not make a noise in the server's log meanwhile. */
 const REFUSED_MS = 30_000
 const BAD_TOLD_MAX = 100
+const SKIP_MAX = 1_024
 
 interface Slot {
   line: CanaryLine | null
@@ -42,6 +43,8 @@ export class Writers {
   #door = 0
   #primary: string | null = null
   #n = 0
+  /** Numbers that stood taken, one after the other. */
+  #taken = 0
   #checkDue = false
   #lastTrouble = ''
   /** Why it was last told that nothing is measured; null: it was told that something is. */
@@ -102,13 +105,16 @@ export class Writers {
     return records.flatMap(({ n, text }) => {
       const read = readRecord(text, { ...place, n })
       if (read.ok) return [read.n]
-      const known = `${n ?? text.slice(0, 64)} ${read.because}`
-      if (!this.#badTold.has(known) && this.#badTold.size < BAD_TOLD_MAX) {
-        this.#badTold.add(known)
-        this.#options.onFinding({ kind: 'bad-record', where, because: read.because })
-      }
+      this.#bad(`${n ?? text.slice(0, 64)} ${read.because}`, where, read.because)
       return []
     })
+  }
+
+  /** Of each it is told once. */
+  #bad(known: string, where: string, because: string): void {
+    if (this.#badTold.has(known) || this.#badTold.size >= BAD_TOLD_MAX) return
+    this.#badTold.add(known)
+    this.#options.onFinding({ kind: 'bad-record', where, because })
   }
 
   async close(clean: boolean): Promise<void> {
@@ -166,6 +172,11 @@ export class Writers {
       this.#nextMs = nowMs + REFUSED_MS
       return
     }
+    if (wrote.kind === 'taken') {
+      this.#skip(n, sentMs, nowMs)
+      return
+    }
+    this.#taken = 0
     // A pause of this process is noticed before its end is taken for an answer that came late.
     this.#take({ kind: 'tick', nowMs })
     this.#options.onAttempt({ kind: wrote.kind, nowMs, latencyMs: nowMs - sentMs })
@@ -182,13 +193,22 @@ export class Writers {
     this.#take({ kind: wrote.kind, n, nowMs })
   }
 
+  /** Whoever put records ahead of ours makes no outage. Steps that double leave many of them behind soon. */
+  #skip(n: number, sentMs: number, nowMs: number): void {
+    if (this.#taken === 0) this.#bad(`taken ${n}`, 'the primary', `record ${n} was not written by this run`)
+    this.#taken += 1
+    this.#n = Math.max(this.#n, n + Math.min(SKIP_MAX, 2 ** (this.#taken - 1)) - 1)
+    this.#nextMs = Math.min(this.#nextMs, Math.max(nowMs, sentMs + SPACING_MIN_MS))
+    this.#take({ kind: 'void', n, nowMs })
+  }
+
   /** The connection had just written, so whoever answers is the primary, or was it a moment ago. */
   async #check(line: CanaryLine, slot: Slot): Promise<void> {
     const askedMs = this.#options.clock.nowMs()
     const { checkedMs } = this.#ledger
     if (!this.#checkDue && checkedMs !== null && askedMs - checkedMs < CHECK_MS) return
     this.#checkDue = false
-    const found = await line.read('all')
+    const found = await line.read('all', this.#ledger.sentMax)
     if (this.#closed) return
     if (!found.ok) {
       this.#checkDue = true

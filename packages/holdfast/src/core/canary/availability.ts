@@ -49,7 +49,13 @@ class Walk {
       this.state = { ...this.state, outage: { ...outage, unmeasuredMs } }
       return
     }
-    // Since the newest acknowledgement nothing was confirmed.
+    this.#blind()
+  }
+
+  /** Since the newest acknowledgement nothing was confirmed; an outage that has begun goes on. */
+  #blind(): void {
+    const { condition } = this.state
+    if (condition === 'down') return
     this.#settle('unmeasured')
     if (condition === 'up') this.state = { ...this.state, condition: 'starting' }
   }
@@ -70,6 +76,9 @@ class Walk {
         return
       case 'ok':
         if (this.#finished(event.n) !== null) this.#served(pace)
+        return
+      case 'void':
+        if (this.#finished(event.n) !== null) this.#blind()
         return
       case 'fail':
       case 'info': {

@@ -3,7 +3,16 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { stepWatch, unwatched } from './availability.ts'
-import { metAck, metStall, openMeter, worstGap } from './incident.ts'
+import {
+  type Lately,
+  latelyAck,
+  latelyUnmeasured,
+  metAck,
+  metUnmeasured,
+  NOTHING_LATELY,
+  openMeter,
+  worstGap,
+} from './incident.ts'
 import { KEPT, paceOf, type Span, type Told, type WatchEvent, type Watched } from './model.ts'
 import { atRisk, EMPTY, judge, type Ledger, staleness, withAck, withSent } from './records.ts'
 import { TRANSITIONS } from './transitions.ts'
@@ -26,7 +35,11 @@ function run(events: readonly WatchEvent[]): Story {
 }
 
 const at = (kind: 'begin' | 'tick', nowMs: number): WatchEvent => ({ kind, nowMs })
-const of = (kind: 'invoke' | 'ok' | 'fail' | 'info', n: number, nowMs: number): WatchEvent => ({ kind, n, nowMs })
+const of = (kind: 'invoke' | 'ok' | 'fail' | 'info' | 'void', n: number, nowMs: number): WatchEvent => ({
+  kind,
+  n,
+  nowMs,
+})
 /** The shell looks often enough. */
 const ticks = (fromMs: number, toMs: number): WatchEvent[] =>
   Array.from({ length: Math.floor((toMs - fromMs) / 100) }, (_, i) => at('tick', fromMs + (i + 1) * 100))
@@ -64,6 +77,24 @@ describe('an outage', () => {
       of('ok', i, i * 1_000 + 900),
     ]).flat()
     assert.deepEqual(run([at('begin', 0), ...slow]).told, [])
+  })
+})
+
+describe('an answer that says nothing of clients', () => {
+  it('is no evidence of an outage, nor of service', () => {
+    const begun = [at('begin', 0), of('invoke', 1, 0), of('ok', 1, 5)]
+    const taken = Array.from({ length: 8 }, (_, i) => [
+      of('invoke', i + 2, 500 + i * 250),
+      of('void', i + 2, 510 + i * 250),
+    ])
+    const { told, spans, state } = run([...begun, ...ticks(0, 500), ...taken.flat()])
+    assert.deepEqual([told, state.condition, state.pending, sum(spans, 'down')], [[], 'starting', [], 0])
+    assert.equal(sum(spans, 'unmeasured'), 2_255)
+  })
+
+  it('ends no outage', () => {
+    const events = [at('begin', 0), of('invoke', 1, 0), of('fail', 1, 5), of('invoke', 2, 250), of('void', 2, 260)]
+    assert.equal(run(events).state.condition, 'down')
   })
 })
 
@@ -106,7 +137,7 @@ describe('a canary that stood still', () => {
 const stories = fc
   .array(
     fc.record({
-      becomes: fc.constantFrom('ok' as const, 'ok' as const, 'fail' as const, 'info' as const),
+      becomes: fc.constantFrom('ok' as const, 'ok' as const, 'fail' as const, 'info' as const, 'void' as const),
       tookMs: fc.integer({ min: 1, max: 4_000 }),
       pauseMs: fc.integer({ min: 0, max: 600 }),
       stopMs: fc.constantFrom(0, 0, 0, 0, 5_000),
@@ -165,7 +196,8 @@ describe('whatever happens', () => {
         assert.ok(sum(spans, 'unmeasured') + unsettled >= stoppedMs)
         const healthy = events.every(({ kind }) => kind !== 'fail' && kind !== 'info')
         const quick = events.every(
-          (event, i) => event.kind !== 'ok' || event.nowMs - sentOf(events, i) <= PACE.lateMs / 2,
+          (event, i) =>
+            (event.kind !== 'ok' && event.kind !== 'void') || event.nowMs - sentOf(events, i) <= PACE.lateMs / 2,
         )
         if (healthy && quick) assert.equal(sum(spans, 'down'), 0)
       }),
@@ -278,8 +310,7 @@ describe('a replica', () => {
 
 describe('what clients saw of an incident', () => {
   it('is the longest time without an acknowledgement, also if it began before anybody opened one', () => {
-    const acks = [1_000, 1_500, 2_000].map((ackedMs, i) => ({ n: i + 1, sentMs: ackedMs - 5, ackedMs }))
-    let meter = openMeter('i', acks, 3_000)
+    let meter = openMeter('i', [1_000, 1_500, 2_000].reduce(latelyAck, NOTHING_LATELY), 3_000)
     assert.deepEqual(worstGap(meter, 3_400), { fromMs: 2_000, toMs: 3_400, unmeasuredMs: 0, open: true })
     for (const ms of [5_000, 5_500, 6_000]) meter = metAck(meter, ms)
     assert.deepEqual(worstGap(meter, 6_100), { fromMs: 2_000, toMs: 5_000, unmeasuredMs: 0, open: false })
@@ -287,8 +318,24 @@ describe('what clients saw of an incident', () => {
   })
 
   it('C8: leaves out what was not measured, and is nothing when nothing was acknowledged', () => {
-    const meter = metAck(metStall(metAck(openMeter('i', [], 0), 1_000), 8_000), 10_000)
+    const meter = metAck(metUnmeasured(metAck(openMeter('i', NOTHING_LATELY, 0), 1_000), 8_000), 10_000)
     assert.equal(worstGap(metAck(meter, 12_000), 12_000)?.toMs, 12_000, 'two seconds beat one')
-    assert.equal(worstGap(openMeter('i', [], 0), 5_000), null)
+    assert.equal(worstGap(openMeter('i', NOTHING_LATELY, 0), 5_000), null)
+  })
+
+  it('C8: leaves out what was not measured before anybody opened it, also at its very beginning', () => {
+    const hour = latelyUnmeasured(latelyAck(NOTHING_LATELY, 1_000), 3_599_800)
+    const back = [3_601_000, 3_601_500].reduce(latelyAck, hour)
+    const { fromMs = 0, toMs = 0, unmeasuredMs = 0 } = worstGap(openMeter('i', back, 3_605_000), 3_605_000) ?? {}
+    assert.deepEqual([fromMs, toMs, unmeasuredMs], [3_601_500, 3_605_000, 0], 'three and a half seconds beat 0.2')
+    const still = worstGap(openMeter('i', hour, 3_601_000), 3_601_000)
+    assert.deepEqual(still, { fromMs: 1_000, toMs: 3_601_000, unmeasuredMs: 3_599_800, open: true })
+  })
+
+  it('needs of the time before it only the past seconds, however long the canary ran', () => {
+    let lately: Lately = NOTHING_LATELY
+    for (let ms = 0; ms < 600_000; ms += 250) lately = latelyAck(lately, ms)
+    assert.ok(lately.acks.length <= 62, `${lately.acks.length}`)
+    assert.equal(worstGap(openMeter('i', lately, 604_000), 604_000)?.fromMs, 599_750)
   })
 })

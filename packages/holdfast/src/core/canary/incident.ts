@@ -2,8 +2,6 @@
  * What clients saw of one incident: the longest time without an acknowledgement while it was open, with what failed.
  * The longest is kept as it passes, because an incident may stay open long after writes are back. Pure.
  */
-import type { CanaryAck } from '../drill/figures.ts'
-
 /** The gap begins before anybody opens an incident for it: after the ttl, a beat and the look of a server. */
 const BEFORE_MS = 15_000
 
@@ -28,17 +26,37 @@ export interface Meter {
   readonly unknown: number
 }
 
-export function openMeter(incident: string, acks: readonly CanaryAck[], nowMs: number): Meter {
-  const times = acks.map(({ ackedMs }) => ackedMs).sort((a, b) => a - b)
+/** What an incident may need of the time before it was opened: the past few seconds, and the acknowledgement before. */
+export interface Lately {
+  /** With what nobody measured between each and the one before it. */
+  readonly acks: readonly { readonly ackedMs: number; readonly unmeasuredMs: number }[]
+  /** Since the newest of them. */
+  readonly unmeasuredMs: number
+}
+
+export const NOTHING_LATELY: Lately = { acks: [], unmeasuredMs: 0 }
+
+/** However long nobody measured, what is kept is one number between two acknowledgements. */
+export function latelyAck({ acks, unmeasuredMs }: Lately, ackedMs: number): Lately {
+  const older = acks.findLastIndex((ack) => ack.ackedMs < ackedMs - BEFORE_MS)
+  return { acks: [...acks.slice(Math.max(0, older)), { ackedMs, unmeasuredMs }], unmeasuredMs: 0 }
+}
+
+export function latelyUnmeasured(lately: Lately, ms: number): Lately {
+  return { ...lately, unmeasuredMs: lately.unmeasuredMs + ms }
+}
+
+export function openMeter(incident: string, { acks, unmeasuredMs }: Lately, nowMs: number): Meter {
   const begun: Meter = {
     ...{ incident, openedMs: nowMs, lastAckMs: null, unmeasuredMs: 0, worst: null },
     ...{ acked: 0, failed: 0, unknown: 0 },
   }
   // The gaps of the past few seconds belong to it; how many were acknowledged in them does not.
-  const lately = times.filter((ms) => ms >= nowMs - BEFORE_MS)
-  const before = times.findLast((ms) => ms < nowMs - BEFORE_MS)
-  const all = before === undefined ? lately : [before, ...lately]
-  return { ...all.reduce((meter, ms) => metAck(meter, ms), begun), acked: 0 }
+  const older = acks.findLastIndex(({ ackedMs }) => ackedMs < nowMs - BEFORE_MS)
+  const meter = acks
+    .slice(Math.max(0, older))
+    .reduce((so, ack) => metAck(metUnmeasured(so, ack.unmeasuredMs), ack.ackedMs), begun)
+  return { ...metUnmeasured(meter, unmeasuredMs), acked: 0 }
 }
 
 export function metAck(meter: Meter, ackedMs: number): Meter {
@@ -57,7 +75,8 @@ export function metBad(meter: Meter, kind: 'fail' | 'info'): Meter {
   return kind === 'fail' ? { ...meter, failed: meter.failed + 1 } : { ...meter, unknown: meter.unknown + 1 }
 }
 
-export function metStall(meter: Meter, ms: number): Meter {
+/** A stall, a pause, a refusal: told before the acknowledgement that ends the gap it lies in. */
+export function metUnmeasured(meter: Meter, ms: number): Meter {
   return { ...meter, unmeasuredMs: meter.unmeasuredMs + ms }
 }
 

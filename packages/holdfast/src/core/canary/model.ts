@@ -63,8 +63,8 @@ export interface Watched {
 export type WatchEvent =
   | { readonly kind: 'begin' | 'tick'; readonly nowMs: number }
   | { readonly kind: 'pause'; readonly nowMs: number; readonly because: string }
-  /** `fail`: surely not done. `info`: no answer, or none in time; it may be done. */
-  | { readonly kind: 'invoke' | 'ok' | 'fail' | 'info'; readonly nowMs: number; readonly n: number }
+  /** `fail`: surely not done. `info`: no answer, or none in time; it may be done. `void`: says nothing. */
+  | { readonly kind: 'invoke' | 'ok' | 'fail' | 'info' | 'void'; readonly nowMs: number; readonly n: number }
 
 export interface Span {
   readonly kind: 'up' | 'down' | 'unmeasured'

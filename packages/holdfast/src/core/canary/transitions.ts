@@ -4,12 +4,13 @@ import type { Condition, WatchEvent } from './model.ts'
 type Kind = WatchEvent['kind']
 type Row = Readonly<Record<Kind, readonly Condition[]>>
 
-/** After a stall it is not known whether clients are served: any event may begin with one. */
+/** After a stall it is not known whether clients are served: any event may begin with one. Nor is it known after an
+ * answer that says nothing of them. */
 const AFTER_STALL: readonly Condition[] = ['starting']
 
 /** Beside the conditions listed an event may always leave the condition as it is. */
 export const TRANSITIONS: Readonly<Record<Condition, Row>> = {
-  unmeasured: { begin: ['starting'], pause: [], tick: [], invoke: [], ok: [], fail: [], info: [] },
+  unmeasured: { begin: ['starting'], pause: [], tick: [], invoke: [], ok: [], fail: [], info: [], void: [] },
   starting: {
     begin: [],
     pause: ['unmeasured'],
@@ -18,6 +19,7 @@ export const TRANSITIONS: Readonly<Record<Condition, Row>> = {
     ok: ['up'],
     fail: ['down'],
     info: ['down'],
+    void: [],
   },
   up: {
     begin: AFTER_STALL,
@@ -27,6 +29,7 @@ export const TRANSITIONS: Readonly<Record<Condition, Row>> = {
     ok: [],
     fail: ['down', ...AFTER_STALL],
     info: ['down', ...AFTER_STALL],
+    void: AFTER_STALL,
   },
-  down: { begin: [], pause: ['unmeasured'], tick: [], invoke: [], ok: ['up'], fail: [], info: [] },
+  down: { begin: [], pause: ['unmeasured'], tick: [], invoke: [], ok: ['up'], fail: [], info: [], void: [] },
 }

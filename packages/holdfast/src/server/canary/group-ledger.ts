@@ -110,6 +110,8 @@ export class GroupLedger {
 
   incident({ id, state }: ApiIncident): void {
     if (this.#closing?.meter.incident === id) return
+    // If this process stood still that is told first: else it would be taken for a gap.
+    this.#canary.tick()
     const nowMs = this.#options.clock.nowMs()
     const { writes, meter: before } = this.#canary.view()
     if (writes.condition === 'unmeasured') return
