@@ -8,13 +8,10 @@ import { canaryKey } from '../../canary/record.ts'
 import type { GroupSpec, Platform } from '../../config/platform.ts'
 import type { Clock } from '../../io/clock.ts'
 import type { Log } from '../../io/log.ts'
-import type { Reading } from '../database/database.ts'
+import type { Reading, Writing } from '../database/database.ts'
 import type { Leader } from '../database/leader.ts'
-import { writeEvents } from '../events.ts'
-import type { Draft } from '../follow/changes.ts'
 import { GroupLedger } from './group-ledger.ts'
-import { type OutageNote, writeOutages } from './outages.ts'
-import { Periods, writePeriods } from './periods.ts'
+import { type Batch, Unwritten, writeBatch } from './unwritten.ts'
 
 const TICK_MS = 100
 const SECOND_MS = 1_000
@@ -22,8 +19,6 @@ const SECOND_MS = 1_000
 const WRITE_MS = 5_000
 /** Between the first write of one group and that of the next. */
 const SPREAD_MS = 23
-/** What waits while the database does not answer. */
-const WAITING_MAX = 1_000
 const FACT = 'canary/now'
 
 export interface CanaryKeeperOptions {
@@ -48,13 +43,11 @@ export interface KeptNow {
 
 export class CanaryKeeper {
   readonly #options: CanaryKeeperOptions
-  readonly #periods = new Periods()
+  readonly #unwritten = new Unwritten()
   readonly #whyNot = new Map<string, string>()
   readonly #key: string | null
   #ledgers = new Map<string, GroupLedger>()
   #now = new Map<string, ApiCanaryNow>()
-  #drafts: Draft[] = []
-  #notes: OutageNote[] = []
   #timers: NodeJS.Timeout[] = []
   #writing: Promise<void> | null = null
   #keptMs = Number.NEGATIVE_INFINITY
@@ -141,10 +134,16 @@ export class CanaryKeeper {
     const groups = platform.groups.filter(({ name }) => !this.#whyNot.has(name))
     for (const [at, group] of groups.entries()) {
       const ledger = new GroupLedger({
-        ...{ platform, group, key, clock, periods: this.#periods, delayMs: at * SPREAD_MS },
+        ...{ platform, group, key, clock, periods: this.#unwritten.periods, delayMs: at * SPREAD_MS },
         known: () => known(group.name),
-        onDraft: (draft) => this.#later(this.#drafts, draft),
-        onNote: (note) => this.#later(this.#notes, note),
+        onDraft: (draft) => {
+          this.#unwritten.draft(draft)
+          void this.flush()
+        },
+        onNote: (note) => {
+          this.#unwritten.note(note)
+          void this.flush()
+        },
       })
       this.#ledgers.set(group.name, ledger)
     }
@@ -163,44 +162,39 @@ export class CanaryKeeper {
     this.#options.onFigures(this.#now)
   }
 
-  #later<T>(list: T[], item: T): void {
-    list.push(item)
-    if (list.length > WAITING_MAX) list.shift()
-    void this.flush()
-  }
-
   async #write(): Promise<void> {
     // Findings that come together are written together.
     await new Promise((resolve) => setImmediate(resolve))
-    const { leader, clock, log, onWritten, onIncident } = this.#options
-    const [drafts, notes] = [this.#drafts, this.#notes]
-    const due = this.#closed || clock.nowMs() - this.#keptMs >= WRITE_MS
-    const periods = due ? this.#periods.take() : []
-    if (drafts.length + notes.length + periods.length === 0) return
-    this.#drafts = []
-    this.#notes = []
-    try {
-      const written = await leader.write(async (writing) => {
-        const wallMs = clock.wallMs()
-        await writeEvents(writing, drafts, wallMs)
-        if (due) await writePeriods(writing, periods, wallMs)
-        if (due) await this.#keep(writing, wallMs)
-        return writeOutages(writing, notes)
-      })
-      // Who does not lead any more has nothing to say.
-      if (written === null) return
-      if (due) this.#keptMs = clock.nowMs()
-      for (const incident of written.value) onIncident(incident)
-      if (drafts.length > 0) onWritten()
-    } catch (error) {
-      log.warn({ error }, 'canary-not-written')
-      this.#drafts = [...drafts, ...this.#drafts].slice(-WAITING_MAX)
-      this.#notes = [...notes, ...this.#notes].slice(-WAITING_MAX)
-      this.#periods.giveBack(periods)
+    for (;;) {
+      const due = this.#closed || this.#options.clock.nowMs() - this.#keptMs >= WRITE_MS
+      const batch = this.#unwritten.take(due)
+      if (batch === null || !(await this.#send(batch, due))) return
     }
   }
 
-  async #keep(writing: Parameters<typeof writePeriods>[0], wallMs: number): Promise<void> {
+  /** False: it may be written or not; it is given again. */
+  async #send(batch: Batch, due: boolean): Promise<boolean> {
+    const { leader, name, clock, log, onWritten, onIncident } = this.#options
+    try {
+      const written = await leader.write(async (writing) => {
+        const wallMs = clock.wallMs()
+        if (due) await this.#keep(writing, wallMs)
+        return writeBatch(writing, batch, name, wallMs)
+      })
+      this.#unwritten.done()
+      // Who does not lead any more has nothing to say.
+      if (written === null) return true
+      if (due) this.#keptMs = clock.nowMs()
+      for (const incident of written.value) onIncident(incident)
+      if (batch.drafts.length > 0) onWritten()
+      return true
+    } catch (error) {
+      log.warn({ error }, 'canary-not-written')
+      return false
+    }
+  }
+
+  async #keep(writing: Writing, wallMs: number): Promise<void> {
     const kept: KeptNow = { by: this.#options.name, wallMs, groups: Object.fromEntries(this.#now) }
     const body = JSON.stringify(kept)
     await writing

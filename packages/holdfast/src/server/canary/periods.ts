@@ -46,19 +46,11 @@ export class Periods {
     }
   }
 
-  /** What is to be written; it is given back with `giveBack` if it could not be. */
+  /** What is to be written. */
   take(): readonly CanaryPeriodRow[] {
     const rows = [...this.#rows.values()]
     this.#rows = new Map()
     return rows
-  }
-
-  giveBack(rows: readonly CanaryPeriodRow[]): void {
-    for (const row of rows) {
-      const key = `${row.group_name} ${row.start_ms}`
-      const now = this.#rows.get(key)
-      this.#rows.set(key, now === undefined ? row : added(row, now))
-    }
   }
 }
 

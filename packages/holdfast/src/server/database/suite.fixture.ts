@@ -8,6 +8,7 @@ import { bySession, byToken, digest, freshCode, freshToken, openSession, useCode
 import { appendAudit, auditEntries, verifyDatabase } from '../audit/audit-log.ts'
 import { longestOutage, measuredIncident, type OutageNote, outagesOf, writeOutages } from '../canary/outages.ts'
 import { DAY_MS, HOUR_MS, minutesOf, Periods, windowsOf, writePeriods } from '../canary/periods.ts'
+import { Unwritten, writeBatch } from '../canary/unwritten.ts'
 import { eventsAfter, eventsOf, forgetOldEvents, lastEventNumber, writeEvents } from '../events.ts'
 import type { Draft } from '../follow/changes.ts'
 import { type Database, type DatabaseOptions, openDatabase } from './database.ts'
@@ -88,8 +89,6 @@ export function databaseSuite(fresh: () => Promise<Place>): void {
     periods.span('orders', 'write', { kind: 'down', fromMs: 90_000, toMs: 95_000 }, noon)
     periods.span('orders', 'read', { kind: 'up', fromMs: 0, toMs: 95_000 }, noon)
     periods.add('orders', noon, { acked: 1, latency_sum_ms: 4 }, { latency_max_ms: 3 })
-    const rows = periods.take()
-    periods.giveBack(rows)
     await write(noon)
     const [hour, day, month] = await windowsOf(database.read, 'orders', noon + 100_000)
     for (const sums of [hour, day, month]) {
@@ -101,6 +100,35 @@ export function databaseSuite(fresh: () => Promise<Place>): void {
     await write(noon + 3 * DAY_MS)
     assert.deepEqual(await minutesOf(database.read, 'orders', noon + 100_000), [])
     assert.equal((await windowsOf(database.read, 'orders', noon + 3 * DAY_MS))[2]?.upMs, 90_000)
+    await database.close()
+  })
+
+  it('adds what canaries counted once, also when the answer of a commit was lost', async () => {
+    const database = await openAt(await fresh())
+    const unwritten = new Unwritten()
+    const wallMs = 1_700_000_000_000
+    const write = async (server: string): Promise<void> => {
+      const batch = unwritten.take(true)
+      assert.ok(batch !== null)
+      await database.write((writing) => writeBatch(writing, batch, server, wallMs))
+    }
+    unwritten.periods.add('orders', wallMs, { acked: 2 })
+    unwritten.draft(draft('first'))
+    await write('one')
+    // Nobody heard that it is written; more comes, and another server writes in between.
+    unwritten.periods.add('orders', wallMs, { acked: 3 })
+    unwritten.draft(draft('second'))
+    const other = new Unwritten()
+    other.periods.add('orders', wallMs, { acked: 10 })
+    const theirs = other.take(true) ?? assert.fail()
+    await database.write((writing) => writeBatch(writing, theirs, 'two', wallMs))
+    await write('one')
+    unwritten.done()
+    await write('one')
+    unwritten.done()
+    assert.equal(unwritten.take(true), null)
+    assert.equal((await minutesOf(database.read, 'orders', wallMs + 60_000))[0]?.acked, 15)
+    assert.equal(await lastEventNumber(database.read), 2)
     await database.close()
   })
 
