@@ -57,17 +57,19 @@ async function scene(schedule = '{ cron: "0 * * * *", overdueAfter: 30d }') {
   const server = async (name: string) => {
     const database = await openDatabase({ dir: join(folder, 'db'), url: null, clock, log })
     const leader = new Leader({ database, name, clock })
+    const catalogue = new DrillCatalogue(platform, clock)
+    const reports = new DrillReports({ platform, database, dir: folder, log })
     const conductor = new DrillConductor({
       ...{ platform, database, leader, clock, log, name, start, desk: null, onWritten: () => undefined },
       records: new DrillRecords({ desk: null, because: '', clock }),
-      catalogue: new DrillCatalogue(platform, clock),
-      reports: new DrillReports({ platform, database, dir: folder, log }),
+      catalogue,
+      reports,
     })
     const turn = async (): Promise<void> => {
       await leader.turn()
       await conductor.turn()
     }
-    return { database, leader, conductor, turn }
+    return { database, leader, conductor, catalogue, reports, turn }
   }
   return { folder, file, platform, clock, children, server }
 }
@@ -166,6 +168,19 @@ it('an end that could not be written down keeps no later drill from its time', a
   clock.ms = TEN + HOUR + 1_000
   await a.turn()
   await until('the next one runs', () => children.length > 1)
+  await a.conductor.close()
+  await a.database.close()
+})
+
+it('neither somebody who looks all the time nor a report that is not taken keeps a drill from its time', async () => {
+  const { clock, children, server } = await scene()
+  const a = await server('a')
+  await a.turn()
+  Object.assign(a.reports, { takeIn: () => Promise.reject(new Error('a byte that no database takes')) })
+  clock.ms = TEN + 1_000
+  await a.catalogue.refresh(a.database.read)
+  await a.turn()
+  await until('it runs', () => children.length > 0)
   await a.conductor.close()
   await a.database.close()
 })

@@ -51,6 +51,8 @@ const UNDO_MS = 60_000
 const CLOSE_MS = 3_000
 /** Whoever ends a server waits a little longer than this. */
 const END_MS = 15_000
+/** The schedule, and the folder of reports. */
+const LOOK_MS = 5_000
 const SEEN_FACT = 'drill-seen/'
 
 export class DrillConductor {
@@ -64,6 +66,7 @@ export class DrillConductor {
     null
   #work: Promise<void> = Promise.resolve()
   #closed = false
+  #lookedAtMs = Number.NEGATIVE_INFINITY
 
   constructor(options: ConductorOptions) {
     this.#options = options
@@ -71,10 +74,14 @@ export class DrillConductor {
   }
 
   async turn(): Promise<void> {
-    const { leader, catalogue, database, reports, records, platform } = this.#options
-    const fresh = await catalogue.refresh(database.read)
+    const { leader, catalogue, database, reports, records, platform, clock, log } = this.#options
+    // Of our own: who looks at the drills reads the catalogue, too, and must not take our turn at the schedule.
+    const fresh = clock.nowMs() - this.#lookedAtMs >= LOOK_MS
+    await catalogue.refresh(database.read)
     if (fresh) {
-      await reports.takeIn()
+      this.#lookedAtMs = clock.nowMs()
+      // One report that cannot be taken in keeps no drill from its time.
+      await reports.takeIn().catch((error: unknown) => log.warn({ error }, 'reports-not-taken'))
       await records.look(platform.groups[0]?.name ?? '').catch(() => undefined)
     }
     await this.#lookAfterOwn()
