@@ -156,6 +156,8 @@ function interruptedBy({ env, interrupted }: Terminal): AbortSignal {
   const alone = new AbortController()
   const end = (): void => alone.abort('the server that ran it is gone')
   process.stdin.on('end', end).on('error', end).resume()
+  // Whoever read our lines is gone as well; the fault is ended and the report written all the same.
+  process.stderr.on('error', () => undefined)
   // It is no reason to stay once the drill is over.
   if ('unref' in process.stdin) (process.stdin as { unref(): void }).unref()
   return AbortSignal.any([interrupted, alone.signal])
