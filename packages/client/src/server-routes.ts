@@ -14,6 +14,7 @@ import type {
   ApiDecision,
   ApiDrillAborted,
   ApiDrillDay,
+  ApiDrillGate,
   ApiDrillOrder,
   ApiDrillReport,
   ApiDrillReportLine,
@@ -377,7 +378,7 @@ export interface ServerRoutes {
     readonly params: {
       readonly group: string
     }
-    readonly body: Readonly<Record<string, never>>
+    readonly body: ApiDrillGate
     readonly answer: ApiOk
   }
   readonly abortDrill: {

@@ -340,6 +340,8 @@ export interface ApiDrill {
   /** Where it is done unless somebody says otherwise. */
   readonly where: 'live' | 'practice'
   readonly liveAllowed: boolean
+  /** Live, acknowledged writes could be lost: it waits for an approver. */
+  readonly liveRisky: boolean
   readonly approvals: readonly {
     readonly before: 'start' | 'fault'
     readonly by: readonly string[]
@@ -373,6 +375,13 @@ export interface ApiDrillDay {
   readonly title: string
   /** One after the other; ends at the first not passed. */
   readonly drills: readonly string[]
+}
+
+export interface ApiDrillGate {
+  /** Of the run that was looked at. */
+  readonly id: string
+  /** What it waits before. */
+  readonly gate: 'start' | 'fault'
 }
 
 export interface ApiDrillOrder {

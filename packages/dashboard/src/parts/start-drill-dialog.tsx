@@ -1,8 +1,6 @@
 /** Before a drill is started: what it does to whom, what ends it when nobody does, and what it is held against. */
-import type { ApiDrill, ApiSession } from '@holdfast/client'
+import type { ApiDrill } from '@holdfast/client'
 import { useState } from 'react'
-import { useLive } from '../live/use-live.tsx'
-import { mayOver } from '../rights.ts'
 import { server } from '../server.ts'
 import { countText, durationText } from '../words.ts'
 import { Dialog } from './dialog.tsx'
@@ -11,20 +9,18 @@ import { useAsking } from './use-asking.ts'
 
 interface StartProps {
   readonly drill: ApiDrill
-  readonly session: ApiSession
   readonly onClose: () => void
 }
 
 type Where = 'practice' | 'live'
 
-export function StartDrillDialog({ drill, session, onClose }: StartProps) {
+export function StartDrillDialog({ drill, onClose }: StartProps) {
   const [where, setWhere] = useState<Where>(drill.where)
   const [askApproval, setAskApproval] = useState(false)
-  const services = useLive((state) => state.platform?.services)
   const asking = useAsking()
   const { group, blastRadius, deadmanMs, objective } = drill
-  const risky = where === 'live' && drill.where === 'practice'
-  const waits = askApproval || (risky && !mayOver(session, 'approve', group, services))
+  const risky = where === 'live' && drill.liveRisky
+  const waits = askApproval || risky
   const run = async (): Promise<void> => {
     const body = { drill: drill.drill, sha256: drill.sha256, where, askApproval }
     const answer = await asking.run(() => server.ask('startDrill', { params: { group }, body }))
@@ -75,7 +71,7 @@ export function StartDrillDialog({ drill, session, onClose }: StartProps) {
           <option value="practice">On a copy</option>
         </select>
       </Field>
-      {risky && <p className="note">Acknowledged writes may be lost: it is practised on a copy unless you insist.</p>}
+      {risky && <p className="note">Acknowledged writes may be lost: it runs here once somebody else approves it.</p>}
       <label className="check">
         <input type="checkbox" checked={askApproval} onChange={(event) => setAskApproval(event.target.checked)} />
         Wait until an approver agrees

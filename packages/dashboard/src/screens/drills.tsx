@@ -60,7 +60,6 @@ export function Drills({ session, drills }: { readonly session: ApiSession; read
       {starting !== null && (
         <StartDrillDialog
           drill={starting}
-          session={session}
           onClose={() => {
             setStarting(null)
             drills.again()

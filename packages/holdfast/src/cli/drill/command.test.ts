@@ -106,6 +106,7 @@ it('only those the drill names approve it, and not who runs it', async () => {
   assert.match(list.out, /one +runs: asking-fault/)
   assert.match(list.out, /holdfast drill approve orders/)
   assert.equal((await holdfast('drill', 'approve', 'orders')).code, 0)
+  assert.equal((await holdfast('drill', 'approve', 'orders')).code, 0, 'twice is once')
   assert.deepEqual((await ledger.read('orders')).active?.approvals, [{ gate: 'fault', by: me }])
 })
 

@@ -279,6 +279,7 @@ async function approve(common: Common, name: string): Promise<ExitCode> {
       // The same account on another host is the same person.
       if (accountOf(active.by) === accountOf(by)) throw notAllowed(`${by} runs this drill, as ${active.by}`)
       given = `${active.drill}, before the ${waiting.gate}`
+      if (active.approvals.some((one) => one.gate === waiting.gate)) return null
       return { ...record, active: { ...active, approvals: [...active.approvals, { gate: waiting.gate, by: as }] } }
     })
     if (given === null) {

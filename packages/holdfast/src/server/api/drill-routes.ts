@@ -56,9 +56,9 @@ export const DRILL_ROUTES = {
     method: 'POST',
     needs: 'approve',
     path: '/groups/:group/drills/approve',
-    summary: 'Say yes to the drill that waits, as somebody its file names',
+    summary: 'Say yes to the drill that waits, as somebody its file names; only to the run and the gate looked at',
     params: groupParams,
-    body: emptyBody,
+    body: drills.gateBody,
     answer: okSchema,
   },
   abortDrill: {

@@ -42,6 +42,7 @@ export const drillSchema = named(
     objective: figures(),
     where: z.enum(['live', 'practice']).describe('Where it is done unless somebody says otherwise.'),
     liveAllowed: z.boolean(),
+    liveRisky: z.boolean().describe('Live, acknowledged writes could be lost: it waits for an approver.'),
     approvals: z.array(z.object({ before: z.enum(['start', 'fault']), by: z.array(z.string()) })),
     due: z.object({
       state: z.enum(['due', 'overdue', 'later', 'frozen', 'unscheduled']),
@@ -161,6 +162,13 @@ export const drillDayBody = named(
   }),
 )
 
+export const gateBody = named(
+  'DrillGate',
+  z.strictObject({
+    id: id().describe('Of the run that was looked at.'),
+    gate: z.enum(['start', 'fault']).describe('What it waits before.'),
+  }),
+)
 export const abortDrillBody = named('AbortDrill', z.strictObject({ because: text() }))
 export const orderParams = z.strictObject({ id: id() })
 

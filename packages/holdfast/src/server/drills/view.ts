@@ -8,7 +8,7 @@ import { scoreOf } from '../../core/drill/score.ts'
 import { dueOf, overdueSince, timesBetween } from '../../drills/due.ts'
 import type { DrillRecord, EndedDrill } from '../../drills/ledger.ts'
 import { abortWords, faultWords } from '../../drills/report-head.ts'
-import { practisedByDefault } from './order-draft.ts'
+import { isRiskyLive, practisedByDefault } from './order-draft.ts'
 
 const CALENDAR_MS = 90 * 86_400_000
 const TIMES_MAX = 40
@@ -57,6 +57,7 @@ export function drillOf(spec: DrillSpec, { past }: DrillRecord, { platform, wall
     objective: { ...settings.objectives },
     where: practisedByDefault(spec, platform) ? 'practice' : 'live',
     liveAllowed: spec.practice !== 'always',
+    liveRisky: isRiskyLive(spec, 'live', platform),
     approvals: settings.approvals.map(({ before, by }) => ({ before, by: [...by] })),
     due: {
       state: due.state,

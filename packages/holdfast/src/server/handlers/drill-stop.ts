@@ -1,12 +1,12 @@
 /** Words to a drill that runs, whoever runs it: let it go on, or stop. They travel through the store. */
 import { HoldfastError } from '../../errors.ts'
 import { nameOf, type Principal } from '../access/grants.ts'
+import { withYes } from '../drills/gate.ts'
 import { editOrder, openOrders } from '../drills/orders.ts'
 import { document, type Handlers } from '../http/request.ts'
 import type { Scene } from '../scene.ts'
 import { groupOr404 } from './agents.ts'
 import { present } from './approvals.ts'
-import { unknown } from './platform.ts'
 import { changeWithTrail, leaveTrail } from './trail.ts'
 
 export interface Asker {
@@ -16,26 +16,18 @@ export interface Asker {
 
 export function drillStopHandlers(scene: Scene): Pick<Handlers, 'approveDrillGate' | 'abortDrill'> {
   return {
-    approveDrillGate: async ({ params, who, address }) => {
+    approveDrillGate: async ({ params, body, who, address }) => {
       const asker = { who: present(who), address }
       const { user } = asker.who
       groupOr404(scene.watch.group(params.group), params.group)
       const { ledger } = deskOf(scene)
-      let given: string | null = null
-      const check = (record: Awaited<ReturnType<typeof ledger.read>>) => {
-        const { active } = record
-        const waiting = active?.waiting ?? null
-        if (active === null || waiting === null) throw unknown('waiting drill', params.group)
-        const as = waiting.by.find((one) => one === user)
-        if (as === undefined) throw notAllowed(`${user} is none of ${waiting.by.join(', ')}`)
-        if (accountOf(active.by) === user) throw notAllowed(`${user} asked for this drill`)
-        given = `${active.drill}, before the ${waiting.gate}`
-        return { ...record, active: { ...active, approvals: [...active.approvals, { gate: waiting.gate, by: as }] } }
-      }
-      check(await ledger.read(params.group))
+      const yes = { id: body.id, gate: body.gate, user }
+      const before = await ledger.read(params.group)
+      if (withYes(before, yes) === null) return document({ ok: true })
+      const given = `${before.active?.drill ?? ''}, before the ${body.gate}`
       const base = { ...asker, action: 'drill-gate-approved', subject: `group ${params.group}` }
-      await leaveTrail(scene, { ...base, outcome: 'asked', detail: { drill: given ?? '' } })
-      await ledger.change(params.group, check)
+      await leaveTrail(scene, { ...base, outcome: 'asked', detail: { drill: given, run: body.id } })
+      await ledger.change(params.group, (record) => withYes(record, yes))
       const summary = `${user} approved drill ${given}`
       await leaveTrail(scene, { ...base, outcome: 'done', event: { kind: 'approval', summary, group: params.group } })
       return document({ ok: true })
@@ -81,14 +73,4 @@ export function deskOf({ drills }: Scene): NonNullable<Scene['drills']['desk']> 
   if (drills.desk !== null) return drills.desk
   const next = 'drills need the store of the agents; mend the description'
   throw new HoldfastError('HF_DRILL_REFUSED', `the store cannot be used: ${drills.because}`, next)
-}
-
-/** Of `account@host`. */
-function accountOf(by: string): string {
-  const at = by.lastIndexOf('@')
-  return at < 0 ? by : by.slice(0, at)
-}
-
-function notAllowed(because: string): HoldfastError {
-  return new HoldfastError('HF_DRILL_REFUSED', because, 'somebody whom the drill file names has to approve')
 }

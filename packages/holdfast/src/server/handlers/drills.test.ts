@@ -6,6 +6,15 @@ import { after, before, it } from 'node:test'
 import type { ApiDrillOrder, ApiDrills } from '@holdfast/client'
 import { PASSWORD, type Session, type TestServer, testServer } from '../server.fixture.ts'
 
+/** A second group, that may lose acknowledged writes. */
+const LEDGER = `  - name: ledger
+    engine: postgres
+    replication: { async: { lossBytesMax: 16MiB, lossTimeMax: 10s } }
+    members:
+      - { name: ledger-1, agent: agent-1, listen: 127.0.0.1:11, dataDir: ledger-1 }
+      - { name: ledger-2, agent: agent-2, listen: 127.0.0.1:12, dataDir: ledger-2 }
+    secrets: { superuser: { env: HOLDFAST_TOKEN }, replication: { env: HOLDFAST_TOKEN } }
+`
 let server: TestServer
 let root: Session
 const users = new Map<string, Session>()
@@ -16,7 +25,7 @@ function drillFile(more = ''): void {
 }
 
 before(async () => {
-  server = await testServer({ more: 'drills: [freeze.yaml]\n' })
+  server = await testServer({ more: 'drills: [freeze.yaml]\n', groups: LEDGER })
   root = await server.admin()
   for (const role of ['viewer', 'operator', 'approver']) {
     const body = { user: role, password: PASSWORD, grants: [{ role, groups: ['orders'] }] }
@@ -51,7 +60,7 @@ it('who may only look starts nothing, stops nothing and approves nothing', async
   for (const [path, body] of [
     ['/groups/orders/drills', { drill: 'freeze' }],
     ['/groups/orders/drills/abort', { because: 'x' }],
-    ['/groups/orders/drills/approve', {}],
+    ['/groups/orders/drills/approve', { id: 'x', gate: 'fault' }],
     ['/drills/days', { title: 'x', drills: ['freeze'] }],
     ['/faults/stop', { because: 'x' }],
     [`/drills/orders/${asked.id}/approve`, {}],
@@ -82,6 +91,23 @@ it('what is approved is the file that was asked for, by somebody else, once', as
   assert.equal((await server.ask('POST', `/drills/orders/${own.id}/approve`, { session: root, body: {} })).status, 403)
   const audit = await server.ask('GET', '/audit?search=drill', { session: root })
   for (const action of ['drill', 'drill-rejected']) assert.match(audit.text, new RegExp(`"action":"${action}"`))
+})
+
+it('a yes to a gate says which run and which gate it is for', async () => {
+  const answer = await server.ask('POST', '/groups/orders/drills/approve', { ...as('approver'), body: {} })
+  assert.equal(answer.status, 400, answer.text)
+})
+
+it('what could lose data on the group itself waits for somebody else, whoever asks', async () => {
+  const kill = 'version: 1\ndrill: freeze\ngroup: ledger\nfault: { kind: kill }\nobjectives: { rto: 9s, rpo: 10s }\n'
+  writeFileSync(join(server.folder, 'freeze.yaml'), kill)
+  const body = { drill: 'freeze', where: 'live' }
+  const asked = await server.ask('POST', '/groups/ledger/drills', { session: root, body })
+  drillFile()
+  assert.equal(asked.json.state, 'waiting', asked.text)
+  const path = `/drills/orders/${asked.json.id}`
+  assert.equal((await server.ask('POST', `${path}/approve`, { session: root, body: {} })).status, 403)
+  assert.equal((await server.ask('POST', `${path}/reject`, { session: root, body: {} })).status, 200)
 })
 
 it('the lever drops what waits and lifts every fault; a silent agent counts as one that has one', async () => {

@@ -83,10 +83,8 @@ function orderHandlers(
       if (body.sha256 !== undefined && body.sha256 !== drill.sha256) throw changed(drill)
       const where = body.where ?? 'file'
       refuseLive(drill, where)
-      const risky = isRiskyLive(drill, where, scene.platform)
-      const may = rightsOver(asker.who, params.group, scene.services()).has('approve')
-      // Losing data on purpose takes the same right as a failover that may.
-      const waits = body.askApproval === true || (risky && !may)
+      // Whoever it is: losing data on purpose takes two.
+      const waits = body.askApproval === true || isRiskyLive(drill, where, scene.platform)
       return document(await ask(scene, asker, { title: body.drill, drills: [{ drill, where }], waits }))
     },
     drillDay: async ({ body, who, address }) => {
