@@ -10,13 +10,20 @@ export interface Asking {
 }
 
 export async function faultsNow({ agents, clientOf }: Asking): Promise<ApiFaults> {
-  const told = await Promise.all(agents.map((agent) => wordsOf(agent, clientOf(agent))))
+  const told = await Promise.all(
+    agents.map(async (agent) => {
+      const { name, site } = agent
+      const because = 'answers what this version does not understand'
+      return wordsOf(agent, clientOf(agent)).catch(() => ({ agent: name, site, off: false, because }))
+    }),
+  )
   return { allOff: told.every(({ off }) => off), agents: told }
 }
 
 /** Harmless where nothing is on. */
 export async function liftAll({ agents, clientOf }: Asking, by: string): Promise<void> {
-  await Promise.all(agents.map((agent) => clientOf(agent).liftFault({ id: '*', by })))
+  // What one answers is asked again afterwards; it keeps no other one from being told.
+  await Promise.allSettled(agents.map(async (agent) => clientOf(agent).liftFault({ id: '*', by })))
 }
 
 async function wordsOf({ name, site }: AgentSpec, client: AgentClient): Promise<AgentWords> {
