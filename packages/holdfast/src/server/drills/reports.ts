@@ -40,6 +40,8 @@ export function evidenceFolder({ folder }: Pick<Platform, 'folder'>): string {
 export class DrillReports {
   readonly #options: ReportsOptions
   readonly #seen = new Set<string>()
+  /** Taken before their pages were there. */
+  readonly #pageless = new Set<string>()
   #printing: Promise<unknown> = Promise.resolve()
   #prints = 0
 
@@ -57,26 +59,30 @@ export class DrillReports {
   async takeIn(): Promise<void> {
     const folder = evidenceFolder(this.#options.platform)
     for (const home of [folder, join(folder, 'practice')]) {
-      const names = await readdir(home).catch(() => [])
+      const names = await readdir(home).catch((): string[] => [])
       for (const name of names.filter((one) => NAME.test(one)).sort()) {
         const path = join(home, name)
-        if (this.#seen.has(path)) continue
-        await this.#take(path)
-        this.#seen.add(path)
+        const hasPage = names.includes(pageOf(name))
+        if (this.#seen.has(path) || (this.#pageless.has(path) && !hasPage)) continue
+        const whole = await this.#take(path)
+        if (whole) this.#seen.add(path)
+        else this.#pageless.add(path)
       }
     }
   }
 
-  async #take(path: string): Promise<void> {
+  /** False: its page could not be read yet. */
+  async #take(path: string): Promise<boolean> {
     const { platform, database, log } = this.#options
     const body = await textOf(path)
     const opened = body === null ? null : unsealed(body)
     const report = opened?.ok === true ? reportIn(opened.body) : null
     if (body === null || opened?.ok !== true || report === null || report.run.platform !== platform.name) {
       log.warn({ path }, 'report-not-taken')
-      return
+      return true
     }
-    const page = await textOf(path.replace(/\.json$/, '.html'))
+    const text = await textOf(pageOf(path))
+    const page = text !== null && checkPage(text).ok ? text : null
     await database.write((writing) =>
       writing
         .insertInto('drill_reports')
@@ -89,11 +95,19 @@ export class DrillReports {
           ended_ms: Date.parse(report.run.endedAt) || 0,
           sha256: opened.sha256,
           body,
-          page: page !== null && checkPage(page).ok ? page : null,
+          page,
         })
-        .onConflict((conflict) => conflict.column('id').doNothing())
+        // The page of a report is written after it: it may have been taken in between.
+        .onConflict((conflict) =>
+          conflict
+            .column('id')
+            .doUpdateSet({ page })
+            .where('drill_reports.page', 'is', null)
+            .where('drill_reports.sha256', '=', opened.sha256),
+        )
         .execute(),
     )
+    return text !== null
   }
 
   async newest(groups: readonly string[] | null, limit: number): Promise<readonly ApiDrillReportLine[]> {
@@ -175,6 +189,10 @@ export class DrillReports {
     }
     return files()
   }
+}
+
+function pageOf(name: string): string {
+  return name.replace(/\.json$/, '.html')
 }
 
 async function textOf(path: string): Promise<string | null> {
