@@ -1,7 +1,7 @@
 /** Alerts as people look at them, and what they say about them. Whoever runs them takes the words up. */
 import { runbookOf } from '../../alerts/runbook.ts'
-import { explainedBy, silenced } from '../../core/alerts/mute.ts'
-import type { Alert } from '../../core/alerts/state.ts'
+import { explainedBy, fits, silenced } from '../../core/alerts/mute.ts'
+import type { Alert, Silence } from '../../core/alerts/state.ts'
 import { sentence } from '../../core/alerts/text.ts'
 import { HoldfastError } from '../../errors.ts'
 import { freshId } from '../../io/random.ts'
@@ -23,7 +23,7 @@ export function alertHandlers(scene: Scene): Pick<Handlers, 'alerts' | 'silence'
       const groups = seen(scene, who)
       const shown = (labels: Alert['labels']): boolean =>
         groups === null || labels.group === undefined || groups.has(labels.group)
-      return document(documentOf(scene, looked, shown))
+      return document(documentOf(scene, looked, { shown, groups }))
     },
     silence: async ({ body, who, address }) => {
       const { user } = present(who)
@@ -73,6 +73,21 @@ export function alertHandlers(scene: Scene): Pick<Handlers, 'alerts' | 'silence'
   }
 }
 
+/** Those that one may read; null: all. */
+type Groups = ReadonlySet<string> | null
+
+/** Its words name groups: of those that one may not read nothing is told. */
+export function maySee(groups: Groups): (silence: Pick<Silence, 'matchers'>) => boolean {
+  return ({ matchers: { group } }) => {
+    return groups === null || group === undefined || [...groups].some((one) => fits(group, one))
+  }
+}
+
+export function mayHear(groups: Groups, scope: string): boolean {
+  const group = scope.startsWith('group/') ? scope.slice('group/'.length) : null
+  return groups === null || group === null || groups.has(group)
+}
+
 /** Written down before it is handed over. */
 async function said(
   scene: Scene,
@@ -95,7 +110,7 @@ function firing(looked: Looked | null): readonly Alert[] {
 function documentOf(
   { alerts, platform, clock }: Scene,
   looked: Looked | null,
-  shown: (labels: Alert['labels']) => boolean,
+  { shown, groups }: { readonly shown: (labels: Alert['labels']) => boolean; readonly groups: Groups },
 ) {
   const { config } = alerts
   const wallMs = clock.wallMs()
@@ -125,11 +140,11 @@ function documentOf(
           quiet: muted ? 'silenced' : larger === null ? '' : `explained by ${larger}`,
         }
       }),
-    silences: (state?.silences ?? []).map(({ id, matchers, by, because: why, endsAtMs }) => {
+    silences: (state?.silences ?? []).filter(maySee(groups)).map(({ id, matchers, by, because: why, endsAtMs }) => {
       return { id, matchers: { ...matchers }, by, because: why, endsMs: wallOf(endsAtMs) }
     }),
     failing: Object.values(state?.desks ?? {})
-      .filter(({ failures }) => failures > 0)
+      .filter(({ failures, scope }) => failures > 0 && mayHear(groups, scope))
       .map(({ channel, scope, because: why }) => ({ channel, scope, because: why })),
     channels: platform.alerts.channels.map(({ name, kind }) => ({ channel: name, kind })),
   }
