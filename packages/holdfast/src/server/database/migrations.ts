@@ -109,6 +109,10 @@ export const MIGRATIONS: readonly Migration[] = [
       'create index manager_moves_by_group on manager_moves (group_name, asked_ms)',
     ],
   },
+  {
+    name: 'beats of who runs a drill',
+    statements: ['alter table drill_orders add column beat bigint not null default 0'],
+  },
 ]
 
 export interface Migrating {

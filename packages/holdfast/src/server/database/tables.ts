@@ -177,6 +177,8 @@ export interface DrillOrderRow {
   readonly asked_ms: number
   /** The life of the server that runs it. */
   readonly runner: string | null
+  /** Grows while that server lives. */
+  readonly beat: number
   readonly body: string
 }
 

@@ -141,6 +141,50 @@ it('a server that comes back ends what it began as aborted, never as passed', as
   await again.database.close()
 })
 
+it('a drill on a copy goes on while its server beats, whoever leads; its end is told once', async () => {
+  const { platform, clock, children, server } = await scene('{ cron: "0 0 1 1 *" }')
+  const [a, b] = [await server('a'), await server('b')]
+  const catalogue = new DrillCatalogue(platform, clock)
+  catalogue.reread()
+  const drills = [{ drill: catalogue.find('move') ?? assert.fail('no drill'), where: 'practice' }] as const
+  const asked = {
+    by: 'otto',
+    askedMs: clock.ms,
+    scheduledMs: null,
+    expiresMs: clock.ms + HOUR,
+    state: 'ready',
+  } as const
+  const order = orderOf({ ...asked, id: 'copy', title: 'copy', drills, platform })
+  await a.turn()
+  await a.database.write((writing) => addOrder(writing, order, null))
+  await a.turn()
+  await until('it runs', () => children.length > 0)
+  const now = async () => (await findOrder(b.database.read, 'copy'))?.order
+  for (let turn = 0; turn < 3; turn++) {
+    await b.turn()
+    clock.ms += 6_000
+  }
+  for (let turn = 0; turn < 5; turn++) {
+    clock.ms += 4_000
+    await b.turn()
+    await a.turn()
+    clock.ms += 36_000
+    await b.turn()
+    await a.turn()
+  }
+  assert.equal(b.leader.state.leading, true)
+  assert.equal((await now())?.state, 'running')
+  for (let turn = 0; turn < 3; turn++) {
+    clock.ms += 40_000
+    await b.turn()
+  }
+  assert.deepEqual([(await now())?.state, (await now())?.drills[0]?.outcome], ['ended', 'aborted'])
+  children[0]?.end({ outcome: 'passed', because: 'all well' })
+  await a.conductor.close()
+  assert.deepEqual([(await now())?.state, (await now())?.drills[0]?.outcome], ['ended', 'aborted'])
+  for (const one of [a, b]) await one.database.close()
+})
+
 it('an end that could not be written down keeps no later drill from its time', async () => {
   const { clock, children, server } = await scene()
   const a = await server('a')

@@ -21,7 +21,7 @@ import type { Draft } from '../follow/changes.ts'
 import { type DrillCatalogue, SCHEDULE_FACT } from './catalogue.ts'
 import { type ChildEnd, type DrillChild, startChild } from './child.ts'
 import { orderOf } from './order-draft.ts'
-import { addOrder, editOrder, forgetOldOrders, type Kept, type Order, openOrders } from './orders.ts'
+import { addOrder, beatOrder, editOrder, forgetOldOrders, type Kept, type Order, openOrders } from './orders.ts'
 import type { DrillRecords } from './records.ts'
 import { type DrillReports, evidenceFolder } from './reports.ts'
 import { LATE_MS_MAX, type Looked, slotsOf } from './schedule.ts'
@@ -44,8 +44,10 @@ export interface ConductorOptions {
   readonly start?: typeof startChild
 }
 
-/** A drill that was begun is in the store within this, on a crowded machine too. */
+/** The runner of an order beats every `LOOK_MS`, on a crowded machine later; after this it is gone. */
 const ADOPT_MS = 60_000
+/** The same, when its drill has ended and only that was not written down. */
+const ENDED_MS = 20_000
 const UNDO_MS = 60_000
 /** Its drill was told to stop through the store; if it hears nothing, its pipe is closed. */
 const CLOSE_MS = 3_000
@@ -60,13 +62,15 @@ export class DrillConductor {
   /** This life of this server. */
   readonly #life: string
   readonly #seen = new Map<string, string>()
-  readonly #orphans = new Map<string, number>()
+  /** Orders that others run: the beat that was seen, and since when it is that one. */
+  readonly #orphans = new Map<string, { readonly beat: number; readonly sinceMs: number }>()
   readonly #undoing = new Set<string>()
   #running: { readonly order: string; child: DrillChild | null; run: string; group: string; stopAtMs: number } | null =
     null
   #work: Promise<void> = Promise.resolve()
   #closed = false
   #lookedAtMs = Number.NEGATIVE_INFINITY
+  #beatAtMs = Number.NEGATIVE_INFINITY
 
   constructor(options: ConductorOptions) {
     this.#options = options
@@ -199,9 +203,13 @@ export class DrillConductor {
 
   /** What nobody here runs. Its drill may go on elsewhere, may have ended, or has to be ended from here. */
   async #adopt(open: readonly Kept[]): Promise<void> {
-    const { records, clock } = this.#options
-    for (const { order, runner } of open) {
+    const { records } = this.#options
+    for (const id of this.#orphans.keys()) {
+      if (!open.some(({ order }) => order.id === id)) this.#orphans.delete(id)
+    }
+    for (const { order, runner, beat } of open) {
       if (order.state !== 'running' || this.#runsHere(order.id, runner)) continue
+      const stillMs = this.#stillMs(order.id, beat)
       const now = order.drills.findLast(({ run }) => run !== null)
       const { active, past } = now === undefined ? { active: null, past: [] } : records.of(now.group)
       if (now !== undefined && active?.id === now.run) {
@@ -209,9 +217,8 @@ export class DrillConductor {
         continue
       }
       const ended = past.find(({ id }) => id === now?.run)
-      const sinceMs = this.#orphans.get(order.id) ?? clock.nowMs()
-      this.#orphans.set(order.id, sinceMs)
-      if (ended === undefined && (records.because !== '' || clock.nowMs() - sinceMs < ADOPT_MS)) continue
+      if (stillMs < (ended === undefined ? ADOPT_MS : ENDED_MS)) continue
+      if (ended === undefined && records.because !== '') continue
       const gone =
         runner === this.#life
           ? 'what became of it could not be written down'
@@ -224,6 +231,15 @@ export class DrillConductor {
     for (const { name } of this.#options.platform.groups) {
       if (records.of(name).active?.abort != null && records.silentMs(name) > SILENT_MS) void this.#undo(name)
     }
+  }
+
+  /** Of a runner that lives the beat moves: also on a copy, of which no store tells, and between two drills. */
+  #stillMs(id: string, beat: number): number {
+    const nowMs = this.#options.clock.nowMs()
+    const before = this.#orphans.get(id)
+    const seen = before?.beat === beat ? before : { beat, sinceMs: nowMs }
+    this.#orphans.set(id, seen)
+    return nowMs - seen.sinceMs
   }
 
   /** One of ours whose end could not be written down is nobody's any more. */
@@ -344,7 +360,8 @@ export class DrillConductor {
 
   async #outcome(writing: Writing, id: string, index: number, { outcome, because }: ChildEnd): Promise<void> {
     await editOrder(writing, id, ({ order, runner }) => {
-      if (runner !== this.#life) return null
+      // What somebody else ended in the meantime has its outcome.
+      if (runner !== this.#life || order.state !== 'running') return null
       const told = { outcome: outcome ?? ('aborted' as const), because }
       return { ...order, drills: order.drills.map((one, at) => (at === index ? { ...one, ...told } : one)) }
     })
@@ -362,8 +379,13 @@ export class DrillConductor {
   /** An order that somebody stopped: its drill hears it by the store; one that is not there yet by its pipe. */
   async #lookAfterOwn(): Promise<void> {
     const own = this.#running
-    if (own === null || own.child === null) return
+    if (own === null) return
     const { database, clock, records } = this.#options
+    if (clock.nowMs() - this.#beatAtMs >= LOOK_MS) {
+      this.#beatAtMs = clock.nowMs()
+      await database.write((writing) => beatOrder(writing, own.order, this.#life))
+    }
+    if (own.child === null) return
     const row = await database.read
       .selectFrom('drill_orders')
       .select('body')

@@ -27,7 +27,7 @@ export async function addOrder(writing: Writing, order: Order, slot: string | nu
     throw new HoldfastError('HF_LIMIT_REACHED', `${OPEN_MAX} orders for drills are open already`, next)
   }
   const { id, state, askedMs } = order
-  const row = { id, slot, state, asked_ms: askedMs, runner: null, body: JSON.stringify(order) }
+  const row = { id, slot, state, asked_ms: askedMs, runner: null, beat: 0, body: JSON.stringify(order) }
   const added = await writing
     .insertInto('drill_orders')
     .values(row)
@@ -48,7 +48,7 @@ export async function editOrder(
     .updateTable('drill_orders')
     .set((of) => ({ asked_ms: of.ref('asked_ms') }))
     .where('id', '=', id)
-    .returning(['body', 'runner'])
+    .returning(['body', 'runner', 'beat'])
     .executeTakeFirst()
   const next = row === undefined ? null : edit(keptOf(row))
   if (next === null) return null
@@ -63,14 +63,29 @@ export async function editOrder(
 export interface Kept {
   readonly order: Order
   readonly runner: string | null
+  /** Another one while its runner lives. */
+  readonly beat: number
 }
 
-function keptOf({ body, runner }: Pick<DrillOrderRow, 'body' | 'runner'>): Kept {
-  return { order: JSON.parse(body) as Order, runner }
+function keptOf({ body, runner, beat }: Pick<DrillOrderRow, 'body' | 'runner' | 'beat'>): Kept {
+  return { order: JSON.parse(body) as Order, runner, beat }
+}
+
+export async function beatOrder(writing: Writing, id: string, runner: string): Promise<void> {
+  await writing
+    .updateTable('drill_orders')
+    .set((of) => ({ beat: of('beat', '+', 1) }))
+    .where('id', '=', id)
+    .where('runner', '=', runner)
+    .execute()
 }
 
 export async function findOrder(read: Reading, id: string): Promise<Kept | null> {
-  const row = await read.selectFrom('drill_orders').select(['body', 'runner']).where('id', '=', id).executeTakeFirst()
+  const row = await read
+    .selectFrom('drill_orders')
+    .select(['body', 'runner', 'beat'])
+    .where('id', '=', id)
+    .executeTakeFirst()
   return row === undefined ? null : keptOf(row)
 }
 
@@ -78,7 +93,7 @@ export async function findOrder(read: Reading, id: string): Promise<Kept | null>
 export async function openOrders(read: Reading): Promise<readonly Kept[]> {
   const rows = await read
     .selectFrom('drill_orders')
-    .select(['body', 'runner'])
+    .select(['body', 'runner', 'beat'])
     .where('state', 'in', [...OPEN])
     .orderBy('asked_ms')
     .execute()
@@ -88,7 +103,7 @@ export async function openOrders(read: Reading): Promise<readonly Kept[]> {
 export async function newestOrders(read: Reading): Promise<readonly Order[]> {
   const rows = await read
     .selectFrom('drill_orders')
-    .select(['body', 'runner'])
+    .select(['body', 'runner', 'beat'])
     .orderBy('asked_ms', 'desc')
     .limit(SHOWN)
     .execute()
