@@ -195,7 +195,7 @@ test('a killed primary: the outage agrees with that of another client, nothing i
   if (linked !== undefined) assert.ok((availability[0]?.writes ?? 1) < 1)
 })
 
-test('a record that was edited or put there is seen, and those that are old are deleted', {
+test('a record that was edited or put there is seen and makes no outage, and those that are old are deleted', {
   timeout: END_MS,
 }, async () => {
   // All of it first, then the waits: what is looked for each half minute is then looked for once.
@@ -203,6 +203,9 @@ test('a record that was edited or put there is seen, and those that are old are 
   await one.connect()
   await one.query(`update holdfast_canary set record = replace(record, '"v":1', '"v":2')
     where n = (select max(n) - 10 from holdfast_canary)`)
+  const { outages } = await canary('orders')
+  await one.query(`insert into holdfast_canary (run, n, record)
+    select run, max(n) + i, 'ahead' from holdfast_canary, generate_series(10, 40) as i group by run, i`)
   // Faster than waiting for three hundred of them: as if they had been written long ago.
   await one.query(`insert into holdfast_canary (run, n, record)
     select run, -i, 'old' from (select run from holdfast_canary limit 1) as r, generate_series(1, 500) as i`)
@@ -219,6 +222,15 @@ test('a record that was edited or put there is seen, and those that are old are 
   await until('the edited record is told', async () =>
     (await events('canary-bad-record')).some(({ group, summary }) => group === 'orders' && /signature/.test(summary)),
   )
+  await until('records that were put ahead are told', async () =>
+    (await events('canary-bad-record')).some(({ summary }) => /not written by this run/.test(summary)),
+  )
+  await until('they are left behind', async () => {
+    const { rows } = await one.query<{ behind: boolean }>(`select bool_or(record <> 'ahead' and n > coalesce(
+      (select max(n) from holdfast_canary where record = 'ahead'), 0)) as behind from holdfast_canary`)
+    return rows[0]?.behind === true
+  })
+  assert.deepEqual((await canary('orders')).outages, outages)
   await until('what is old is gone', async () => {
     const { rows } = await one.query<{ count: string }>('select count(*) from holdfast_canary')
     return Number(rows[0]?.count) <= KEPT + 2
