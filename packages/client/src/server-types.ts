@@ -399,6 +399,8 @@ export interface ApiDrillOrder {
   readonly decidedBy: string | null
   readonly decidedMs: number | null
   readonly endedMs: number | null
+  /** Of the description it was asked with; with another one it is not run. */
+  readonly configSha256: string
   readonly drills: readonly {
     readonly drill: string
     readonly group: string

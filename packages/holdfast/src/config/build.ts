@@ -40,6 +40,7 @@ export function buildPlatform(description: Description, context: BuildContext): 
     name: description.platform,
     file: context.file,
     folder: context.folder,
+    sha256: context.sha256,
     sites: description.sites.map((site) => ({ name: site.name, witness: site.witness ?? false })),
     store: storeOf(description, context),
     agents,

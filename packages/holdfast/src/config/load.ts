@@ -2,6 +2,7 @@
  * Reads one `holdfast.yaml` and gives the platform it describes, or every mistake in it, sorted by position. Never
  * throws for what a file can hold; leaves printing to the caller.
  */
+import { createHash } from 'node:crypto'
 import { closeSync, openSync, readSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { buildPlatform } from './build.ts'
@@ -76,7 +77,8 @@ export function loadBytes(bytes: Uint8Array, file: string, options: LoadOptions)
   const root = new Draft(source.value)
   for (const check of CHECKS) check(root, findings, folder)
   const secrets = secretReader(folder, options.env)
-  const context = { file, folder, secrets, need: options.secrets ?? 'all' }
+  const sha256 = createHash('sha256').update(bytes).digest('hex')
+  const context = { file, folder, sha256, secrets, need: options.secrets ?? 'all' }
   const platform = shaped.ok ? buildPlatform(shaped.description, context) : null
   if (platform === null && context.need === 'all') readSecrets(root, secrets)
   findings.mistakes.push(...secrets.mistakes)

@@ -236,6 +236,8 @@ export interface Platform {
   /** The description itself and its folder, absolute. */
   readonly file: string
   readonly folder: string
+  /** Of its bytes as they were read. */
+  readonly sha256: string
   readonly sites: readonly SiteSpec[]
   readonly store: StoreSpec
   readonly agents: readonly AgentSpec[]

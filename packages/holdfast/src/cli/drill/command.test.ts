@@ -1,6 +1,7 @@
 /** The words of operators about drills, over a store that runs and agents that do not. */
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, it } from 'node:test'
@@ -88,6 +89,20 @@ it('mistakes of several files are told at once, with their lines', async () => {
   assert.match(said.err, /bad\.yaml:6:\d+ {2}abort\.canarygap/)
   assert.match(said.err, /`canaryGap`\?/)
   assert.equal((await run(['drill', 'validate', drill('well')])).code, 0)
+})
+
+it('an order is for the description it was asked with, and no other', async () => {
+  const path = drill('ordered')
+  const sha256 = createHash('sha256').update(readFileSync(path)).digest('hex')
+  const ordered = (configSha256: string) => {
+    const order = { id: 'o1', by: 'ann@server a', sha256, configSha256, approvedBy: null }
+    return holdfast('drill', 'run', path, '--yes', '--live', '--order', JSON.stringify(order))
+  }
+  const said = await ordered('f'.repeat(64))
+  assert.equal(said.code, 1, said.err)
+  assert.match(said.err, /is not the description it\s+was asked with/)
+  const now = createHash('sha256').update(readFileSync(file)).digest('hex')
+  assert.match((await ordered(now)).err, /no write goes through the door/)
 })
 
 it('only those the drill names approve it, and not who runs it', async () => {

@@ -1,6 +1,4 @@
 /** `holdfast drill run`: one drill after the other, each with its report; stops at the first that did not pass. */
-import { createHash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { DrillSpec } from '../../config/drill.ts'
 import type { GroupSpec, Platform } from '../../config/platform.ts'
@@ -42,6 +40,8 @@ export interface Order {
   readonly by: string
   /** Of the file as it was approved; another one is not run. */
   readonly sha256: string
+  /** The same, of the description: what a fault could do hangs on it. */
+  readonly configSha256: string
   readonly approvedBy: string | null
 }
 
@@ -150,16 +150,29 @@ async function carryOut(common: Common, desk: Desk, carry: Carry): Promise<Ran> 
   privateFolder(folder)
   // Before anything is done: a drill whose report cannot be signed is a fault for nothing.
   const key = await openSigningKey(carry.keyFile ?? join(folder, 'evidence.key'))
-  const configSha256 = createHash('sha256').update(readFileSync(real.file)).digest('hex')
   const { order } = carry
   if (order !== null && order.sha256 !== drill.sha256) {
     const message = `${drill.file} is not the file that was asked for: it was changed since`
     throw new HoldfastError('HF_DRILL_REFUSED', message, 'look at it and ask for it again')
   }
+  if (order !== null && order.configSha256 !== real.sha256) {
+    const message = `${real.file} is not the description it was asked with: it was changed since`
+    throw new HoldfastError('HF_DRILL_REFUSED', message, 'restart the server, look at the drill and ask for it again')
+  }
   const id = order?.id ?? freshId()
   const by = order?.by ?? whoAmI()
   const orderApprovedBy = order?.approvedBy ?? null
-  const around = { id, platform: real, group, drill, practice, by, orderApprovedBy, tool: carry.tool, configSha256 }
+  const around = {
+    id,
+    platform: real,
+    group,
+    drill,
+    practice,
+    by,
+    orderApprovedBy,
+    tool: carry.tool,
+    configSha256: real.sha256,
+  }
   const head = headOf(around)
   const run = await runDrill({
     id,

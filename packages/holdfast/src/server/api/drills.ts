@@ -91,6 +91,7 @@ export const drillOrderSchema = named(
     decidedBy: z.string().nullable(),
     decidedMs: wallMs().nullable(),
     endedMs: wallMs().nullable(),
+    configSha256: z.string().describe('Of the description it was asked with; with another one it is not run.'),
     drills: z.array(
       z.object({
         drill: z.string(),

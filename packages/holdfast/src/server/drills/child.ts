@@ -19,6 +19,7 @@ export interface ChildOptions {
     readonly id: string
     readonly by: string
     readonly sha256: string
+    readonly configSha256: string
     readonly approvedBy: string | null
   }
   readonly onEntry: (entry: TimelineEntry) => void

@@ -1,6 +1,7 @@
 /** Drills are run once, whoever leads; never another file than was asked for; never "passed" without a word. */
 import assert from 'node:assert/strict'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, it } from 'node:test'
@@ -75,7 +76,7 @@ async function scene(schedule = '{ cron: "0 * * * *", overdueAfter: 30d }') {
 }
 
 it('a time of the schedule is taken once, also when the leader changes right after it', async () => {
-  const { clock, children, server } = await scene()
+  const { folder, clock, children, server } = await scene()
   const [a, b] = [await server('a'), await server('b')]
   await a.turn()
   clock.ms = TEN + 1_000
@@ -87,6 +88,11 @@ it('a time of the schedule is taken once, also when the leader changes right aft
     children.map(({ options }) => options.order.by),
     ['schedule@server a'],
   )
+  // What was decided with: its own process runs it with no other.
+  const description = createHash('sha256')
+    .update(readFileSync(join(folder, 'holdfast.yaml')))
+    .digest('hex')
+  assert.equal(children[0]?.options.order.configSha256, description)
   // The leader stands still, the other takes over: what runs is not run again.
   clock.ms += 6_000
   await b.turn()

@@ -337,7 +337,13 @@ export class DrillConductor {
       file: drill.file,
       platformFile: platform.file,
       practice: wanted.practice,
-      order: { id: run, by: `${order.by}@server ${name}`, sha256: wanted.sha256, approvedBy: order.decidedBy },
+      order: {
+        id: run,
+        by: `${order.by}@server ${name}`,
+        sha256: wanted.sha256,
+        configSha256: order.configSha256,
+        approvedBy: order.decidedBy,
+      },
       log,
       onEntry: (entry) => {
         // What begins and ends in the store is told from there; a copy has a store of its own.

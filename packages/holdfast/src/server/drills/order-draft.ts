@@ -17,6 +17,7 @@ export function orderOf({ platform, drills, because = '', ...rest }: Draft): Ord
   return {
     ...rest,
     because,
+    configSha256: platform.sha256,
     decidedBy: null,
     decidedMs: null,
     endedMs: null,

@@ -99,6 +99,10 @@ function orderHandlers(
         const message = 'who asks for something does not approve it'
         throw new HoldfastError('HF_FORBIDDEN', message, 'let another approver look at it')
       }
+      if (order.configSha256 !== scene.platform.sha256) {
+        const message = 'this server has another description than the one it was asked with'
+        throw new HoldfastError('HF_DRILL_REFUSED', message, 'look at the drill and ask for it again')
+      }
       for (const { drill, sha256 } of order.drills) {
         const now = named(scene, drill)
         if (now.sha256 !== sha256) throw changed(now)
