@@ -80,13 +80,17 @@ class Group {
     })
   }
 
-  /** Somebody may take over without loss: replicas of one that was started again must first know where they are. */
+  /**
+   * Everybody may take over without loss. Replicas of one that was started again must first know where they are, and
+   * one that was copied anew stands in the record with its former disk until its next report: a second crash before
+   * that is answered by nobody, for what was confirmed may have been on that disk.
+   */
   async succeeded(holder: string): Promise<void> {
-    await until('somebody who may take over', async () => {
+    await until('all others who may take over', async () => {
       const { code, out } = await this.platform.command('explain', 'orders', '--output', 'json')
       if (code !== 0) return false
       const { candidates } = JSON.parse(out) as GroupExplanation
-      return candidates.some(({ member, eligible }) => eligible && member !== holder)
+      return candidates.every(({ member, eligible }) => eligible || member === holder)
     })
   }
 
