@@ -162,7 +162,8 @@ async function transfer(client: pg.Client, what: { writer: number; n: number; at
   const sentMs = systemClock.nowMs()
   const answer: unknown = await client.query(`
     begin;
-    insert into transfer values ('${writer}-${n}-${attempt}', ${writer}, ${n}, ${amount});
+    insert into transfer select '${writer}-${n}-${attempt}', ${writer}, ${n}, ${amount}
+      from pg_advisory_xact_lock(${writer});
     update account set balance = balance - ${amount} where id = ${from};
     update account set balance = balance + ${amount} where id = ${from + 1};
     select inet_server_port() as port, substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) as timeline;
@@ -175,9 +176,15 @@ async function transfer(client: pg.Client, what: { writer: number; n: number; at
   return { writer, n, sentMs, ackedMs, port, timeline }
 }
 
+/** Waits for an attempt that was given up and may still be committing: until it is over, its row is not to be seen. */
 async function isThere(client: pg.Client, writer: number, n: number): Promise<boolean> {
-  const found = await client.query('select 1 from transfer where writer = $1 and n = $2', [writer, n])
-  return found.rowCount !== null && found.rowCount > 0
+  const answer: unknown = await client.query(`
+    begin;
+    select pg_advisory_xact_lock(${writer});
+    select n from transfer where writer = ${writer} and n = ${n};
+    commit`)
+  const results = Array.isArray(answer) ? (answer as pg.QueryResult[]) : []
+  return (results[2]?.rowCount ?? 0) > 0
 }
 
 export function codeOf(error: unknown): string {
